@@ -66,7 +66,7 @@ struct wire_hdr {
 /** What wire_check() finds. */
 enum wire_verdict {
 	WIRE_OK,
-	WIRE_BAD_LEN,     /**< len above 64 KiB, above the chain's payload, or on an op without one */
+	WIRE_BAD_LEN, /**< len above 64 KiB, above the chain's payload, or on an op without one */
 	WIRE_BAD_SRC_CID, /**< src_cid is not the port's own, or a CID has its upper 32 bits set */
 	WIRE_BAD_TYPE,    /**< a type that is not supported: to be answered with RST */
 	WIRE_BAD_OP,      /**< unknown operation: to be answered with RST */
