@@ -1,0 +1,37 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Does each header of the libraries and programs compile alone, without warnings, with gcc and clang?
+# Headers of lib/wq do so without DPDK: the library stands on its own.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+
+read -ra dpdk < <(pkg-config --cflags libdpdk jansson) || exit 1
+dpdk=("${dpdk[@]/#-I/-isystem}")
+warnings=(-std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Wstrict-prototypes -Wundef -Werror)
+compilers=()
+for cc in gcc clang; do
+	command -v $cc >/dev/null && compilers+=("$cc")
+done
+if [ ${#compilers[@]} = 0 ]; then
+	echo "no compiler"
+	exit 1
+fi
+
+bad=0
+while read -r header; do
+	flags=(-I. -Ilib/wq)
+	case $header in
+	lib/wq/*) ;;
+	drivers/*) flags+=(-Idrivers/vsock "${dpdk[@]}") ;;
+	*) flags+=(-Idrivers/vsock -I"$(dirname "$header")" "${dpdk[@]}") ;;
+	esac
+	for cc in "${compilers[@]}"; do
+		# Included twice: the guard is part of the check.
+		if ! printf '#include "%s"\n#include "%s"\n' "$header" "$header" |
+			"$cc" -x c -fsyntax-only "${warnings[@]}" "${flags[@]}" -; then
+			echo "$header does not compile alone ($cc)"
+			bad=1
+		fi
+	done
+done < <(git ls-files -- 'lib/*.h' 'drivers/*.h' 'app/*.h')
+exit $bad
