@@ -24,4 +24,12 @@ mapfile -t files < <(git ls-files -- '*.c' '*.h')
 if [ "${1:-}" = --fix ]; then
 	exec "$tool" -i "${files[@]}"
 fi
-"$tool" --dry-run -Werror "${files[@]}"
+bad=0
+for file in "${files[@]}"; do
+	if ! "$tool" --dry-run -Werror "$file" 2>/dev/null; then
+		echo "$file: not formatted"
+		bad=1
+	fi
+done
+[ $bad = 0 ] || echo "devtools/check-format.sh --fix formats them"
+exit $bad

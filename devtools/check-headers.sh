@@ -19,7 +19,7 @@ fi
 
 bad=0
 while read -r header; do
-	flags=(-I. -Ilib/wq)
+	flags=(-I. -Ilib/wq -iquote config)
 	case $header in
 	lib/wq/*) ;;
 	drivers/*) flags+=(-Idrivers/vsock "${dpdk[@]}") ;;
