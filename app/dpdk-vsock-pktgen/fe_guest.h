@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef FE_GUEST_H
+#define FE_GUEST_H
+
+/**
+ * @file
+ * A guest without a guest: memory, rings and the vsock driver of one vhost-user front end, with
+ * stream and seqpacket connections under credit.
+ *
+ * Sending only fills the ring; fe_guest_flush() (or fe_guest_poll(), which ends with it) shows the
+ * packets to the device. Nothing blocks but the vhost-user messages of create, start, stop and the
+ * changes of memory and descriptors.
+ *
+ * Everything that a device must not do is counted by name in fe_guest_stats.faults; a correct
+ * device leaves them all 0.
+ *
+ * Context: one thread per guest; guests share nothing, so that many threads may drive many.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "fe_layout.h"
+#include "fe_mem.h"
+#include "fe_vhost_user.h"
+#include "fe_vring.h"
+#include "fe_wire.h"
+
+struct fe_guest;
+
+/** Queue numbers, named as the driver sees them. */
+enum fe_queue {
+	FE_QUEUE_TO_GUEST = 0,
+	FE_QUEUE_FROM_GUEST = 1,
+	FE_QUEUE_EVENT = 2,
+	FE_NB_QUEUES = 3,
+};
+
+/** What a device did wrong; see fe_fault_name(). */
+enum fe_fault {
+	FE_FAULT_BAD_USED,      /**< Used element that names no buffer of ours. */
+	FE_FAULT_SHORT_PACKET,  /**< Fewer bytes than a header. */
+	FE_FAULT_USED_LEN,      /**< Used length is not header plus payload, or beyond the buffer. */
+	FE_FAULT_WRONG_CID,     /**< Not for this guest, or from a CID wider than 32 bits. */
+	FE_FAULT_WRONG_TYPE,    /**< Type unknown, or not the connection's. */
+	FE_FAULT_WRONG_OP,      /**< Operation unknown, or not in this state. */
+	FE_FAULT_OVER_CREDIT,   /**< More payload than the guest's free buffer. */
+	FE_FAULT_CREDIT_BACK,   /**< The peer took back bytes, or claims more than was sent. */
+	FE_FAULT_NO_CONNECTION, /**< Packet, not RST, for a connection that does not exist; counted
+				     while the guest has sent no RST that could explain it. */
+	FE_NB_FAULTS,
+};
+
+enum fe_conn_state {
+	FE_CONN_REQUESTED, /**< REQUEST sent, no answer yet. */
+	FE_CONN_OPEN,
+	FE_CONN_CLOSING,   /**< SHUTDOWN of both directions sent, RST not yet come. */
+};
+
+/**
+ * One connection. Fields may be read by their owner's thread at any time; only @a user and
+ * @a hold_data may be written.
+ */
+struct fe_conn {
+	struct fe_conn *hash_next;
+	struct fe_guest *guest;
+	void *user;              /**< The owner's. */
+	uint64_t peer_cid;
+	uint64_t tx_len;         /**< Payload bytes sent in all. */
+	uint64_t rx_len;         /**< Payload bytes received in all. */
+	uint32_t local_port;
+	uint32_t peer_port;
+	uint32_t buf_alloc;
+	uint32_t fwd_cnt;        /**< Received and consumed, modulo 2^32. */
+	uint32_t told_fwd_cnt;   /**< What the peer knows of it. */
+	uint32_t peer_buf_alloc;
+	uint32_t peer_fwd_cnt;
+	uint16_t type;           /**< enum fe_type */
+	uint8_t state;           /**< enum fe_conn_state */
+	uint8_t shutdown_sent;   /**< FE_SHUTDOWN_* */
+	uint8_t shutdown_got;    /**< FE_SHUTDOWN_* */
+	bool hold_data;          /**< Data counts as consumed by fe_conn_consume() only. */
+};
+
+/** Payload of one packet, in the pieces in which it lies in guest memory. */
+struct fe_data {
+	const struct iovec *iov;
+	unsigned int nb_iov;
+	uint32_t len;
+	uint32_t flags; /**< Of the header: FE_SEQ_EOM, FE_SEQ_EOR. */
+};
+
+/**
+ * Called from fe_guest_poll(); a NULL member stands for what is said there. Any of them may send,
+ * close or reset any connection of the guest.
+ */
+struct fe_guest_ops {
+	/** A REQUEST came; nothing may be sent yet. @return whether to accept it, otherwise it is
+	 * answered by RST and the connection is gone; NULL: refused. */
+	bool (*on_request)(struct fe_conn *conn);
+	/** The connection is open: the RESPONSE came, or went after on_request. */
+	void (*on_open)(struct fe_conn *conn);
+	/** Payload came, conn->rx_len not yet advanced. */
+	void (*on_data)(struct fe_conn *conn, const struct fe_data *data);
+	/** A SHUTDOWN came, conn->shutdown_got has it. Both directions: on_close follows. */
+	void (*on_shutdown)(struct fe_conn *conn);
+	/** The connection is over and gone after this call. @p by_peer_rst: an RST came. */
+	void (*on_close)(struct fe_conn *conn, bool by_peer_rst);
+	/** Writes payload bytes from offset @p off of what the connection sends; NULL: leaves
+	 * whatever the buffer holds. */
+	void (*fill)(struct fe_conn *conn, uint64_t off, uint8_t *buf, uint32_t len);
+	/** Every packet before it is looked at. @return true: the packet is not looked at. */
+	bool (*on_packet)(struct fe_guest *g, const struct fe_hdr *hdr, const struct fe_data *data);
+	/** An event on queue 2. NULL: ignored. */
+	void (*on_event)(struct fe_guest *g, uint32_t id);
+};
+
+struct fe_guest_conf {
+	const char *path;      /**< The back end's socket. */
+	int listen_fd;         /**< Instead of @a path: back ends come to this one. -1: none. */
+	int timeout_ms;        /**< For each vhost-user answer; 0: 5 s. */
+	uint16_t ring_size;    /**< 0: 128, as QEMU has it. */
+	uint8_t nb_queues;     /**< 2 (as QEMU) or 3; 0: 2. */
+	uint8_t nb_regions;    /**< Regions of guest memory, 1 to 4; 0: 1. */
+	struct fe_shape to_guest_shape;   /**< All 0: "4096". */
+	struct fe_shape from_guest_shape; /**< All 0: "44+*". */
+	uint32_t max_payload;  /**< Of a packet sent; 0: 64 KiB. */
+	uint32_t buf_alloc;    /**< Receive buffer of each connection; 0: 256 KiB. */
+	uint64_t features;     /**< Wanted beside VERSION_1; the device's offer limits it. */
+	uint64_t required;     /**< Without these fe_guest_create() fails. */
+	bool no_reply_ack;     /**< Never ask for acknowledgements, as old front ends. */
+	const struct fe_guest_ops *ops;
+	void *user;
+};
+
+struct fe_guest_stats {
+	uint64_t nb_packets_to_guest;
+	uint64_t nb_packets_from_guest;
+	uint64_t nb_data_to_guest;       /**< Packets with payload. */
+	uint64_t nb_data_from_guest;
+	uint64_t payload_to_guest_len;
+	uint64_t payload_from_guest_len;
+	uint64_t nb_credit_to_guest;     /**< CREDIT_UPDATE */
+	uint64_t nb_credit_from_guest;
+	uint64_t nb_rst_to_guest;
+	uint64_t nb_rst_from_guest;
+	uint64_t nb_calls;
+	uint64_t faults[FE_NB_FAULTS];
+};
+
+/** A buffer's place in guest memory. */
+struct fe_slot {
+	uint8_t *va;
+	uint64_t gpa;
+};
+
+struct fe_guest {
+	struct fe_vu vu;
+	struct fe_mem mem;
+	struct fe_vring vrings[FE_NB_QUEUES];
+	struct fe_guest_conf conf;    /**< With the defaults filled in. */
+	uint64_t device_features;     /**< The device's offer. */
+	uint64_t features;            /**< Agreed. */
+	uint64_t cid;
+	uint32_t max_payload;         /**< Of a packet sent, as the shape allows. */
+	struct fe_layout to_guest;
+	struct fe_layout from_guest;
+	struct fe_slot *to_guest_slots;
+	struct fe_slot *from_guest_slots;
+	uint32_t nb_to_guest_slots;
+	uint32_t nb_from_guest_slots;
+	uint32_t *free_slots;         /**< From-guest slots not in use, a stack. */
+	uint32_t nb_free_slots;
+	uint8_t *events;
+	bool running;
+
+	struct fe_hdr *ctrl;          /**< Packets without payload that wait for room. */
+	uint32_t ctrl_head;
+	uint32_t ctrl_tail;
+	uint32_t ctrl_mask;
+
+	struct fe_conn **buckets;
+	uint32_t bucket_mask;
+	uint32_t nb_conns;
+	struct fe_conn *free_conns;
+	void **slabs;
+	uint32_t nb_slabs;
+	uint32_t next_port;
+	struct fe_conn *active;       /**< Connection of the packet under way; NULL once it is gone. */
+
+	const struct fe_guest_ops *ops;
+	void *user;
+	struct fe_guest_stats stats;
+};
+
+/**
+ * Connects, agrees on features, lays memory and rings out, posts the buffers and starts the rings.
+ *
+ * @param conf copied; its @a ops and @a path must outlive the guest
+ * @return 0, -ENOTSUP when the device lacks what conf->required names, -EINVAL, -E2BIG for a shape
+ *         of too many pieces, -ENOMEM, or what the vhost-user messages say
+ */
+int fe_guest_create(const struct fe_guest_conf *conf, struct fe_guest **out);
+
+/** Stops (when the back end is still there), closes and frees everything. NULL is fine. */
+void fe_guest_destroy(struct fe_guest *g);
+
+/**
+ * Closes the vhost-user socket at once and stops nothing, as a front end that dies. Only
+ * fe_guest_destroy() may follow.
+ */
+void fe_guest_vanish(struct fe_guest *g);
+
+/** @return whether the back end still holds its end of the socket */
+bool fe_guest_alive(const struct fe_guest *g);
+
+/**
+ * Stops the rings: SET_VRING_ENABLE 0, GET_VRING_BASE. What the device holds stays on the rings.
+ *
+ * @param bases where the avail indices go that the device gave back, one per queue; or NULL
+ * @return 0, -EBADMSG when the device did not stop settled (it took buffers that it did not give
+ *         back: its avail index is not the used index), -errno of the messages
+ */
+int fe_guest_stop(struct fe_guest *g, uint16_t bases[FE_NB_QUEUES]);
+
+/** Starts stopped rings where they stood. @return 0 or -errno */
+int fe_guest_start(struct fe_guest *g);
+
+/**
+ * Forgets connections and whatever is on the rings, as a driver that binds anew. The rings must be
+ * stopped; on_close is called for nobody. fe_guest_start() goes on from index 0.
+ */
+void fe_guest_reset(struct fe_guest *g);
+
+/**
+ * Adds a region of @p len bytes to the memory of the running guest (memory hotplug), or with
+ * @p len 0 takes the last added one away, and sends the new table.
+ *
+ * @return 0, -ENOSPC, -ENOENT when there is nothing to take away, -errno
+ */
+int fe_guest_change_memory(struct fe_guest *g, uint64_t len);
+
+/**
+ * Puts another call descriptor on a ring, live, as QEMU does at any time.
+ *
+ * @return 0 or -errno
+ */
+int fe_guest_replace_call(struct fe_guest *g, enum fe_queue queue);
+
+/**
+ * Handles what the device did: used buffers of both rings, at most @p burst packets; then flushes.
+ *
+ * @return packets taken and buffers that came back; 0: nothing to do
+ */
+unsigned int fe_guest_poll(struct fe_guest *g, unsigned int burst);
+
+/** Shows what was sent to the device, with a kick where it wants one. */
+void fe_guest_flush(struct fe_guest *g);
+
+/**
+ * Asks for calls on both rings before the thread waits on fe_guest_call_fd().
+ *
+ * @return true when there is work already: poll on, do not wait
+ */
+bool fe_guest_arm(struct fe_guest *g);
+
+/** The end of a wait: no more calls, and the call descriptors are emptied and counted. */
+void fe_guest_disarm(struct fe_guest *g);
+
+/** @return the call descriptor to wait on; it changes with fe_guest_replace_call() */
+int fe_guest_call_fd(const struct fe_guest *g, enum fe_queue queue);
+
+/**
+ * Sends any header with any payload.
+ *
+ * @return 0, -ENOBUFS when the ring is full, -EMSGSIZE when the shape has no room
+ */
+int fe_guest_send_raw(struct fe_guest *g, const struct fe_hdr *hdr, const void *payload,
+	uint32_t payload_len);
+
+/** @return the sum of stats.faults */
+uint64_t fe_guest_nb_faults(const struct fe_guest *g);
+
+/** @return the name of a fault, as in JSON */
+const char *fe_fault_name(enum fe_fault fault);
+
+/**
+ * Asks for a connection. A local port that is free for this peer is taken.
+ *
+ * @return 0, -ENOBUFS when too much waits to be sent, -ENOMEM
+ */
+int fe_conn_open(struct fe_guest *g, uint64_t peer_cid, uint32_t peer_port, enum fe_type type,
+	void *user, struct fe_conn **out);
+
+/**
+ * Sends one packet of payload, filled by ops->fill.
+ *
+ * @param len at most this many bytes; a stream sends what credit and the packet's room allow, a
+ *            seqpacket all of it or nothing
+ * @param flags of the header (FE_SEQ_EOM, FE_SEQ_EOR)
+ * @return bytes sent, -EAGAIN without credit, -ENOBUFS when the ring is full, -EPIPE when this
+ *         direction is shut down or the connection not open, -EMSGSIZE
+ */
+int fe_conn_send(struct fe_conn *conn, uint32_t len, uint32_t flags);
+
+/** The same with the payload from @p buf instead of ops->fill. */
+int fe_conn_send_buf(struct fe_conn *conn, const void *buf, uint32_t len, uint32_t flags);
+
+/** @return bytes that the peer's credit still allows */
+uint32_t fe_conn_credit(const struct fe_conn *conn);
+
+/**
+ * Counts @p len received bytes as consumed (with hold_data), and tells the peer when it is worth a
+ * packet.
+ *
+ * @return 0, or -ENOBUFS: not told, call again with 0
+ */
+int fe_conn_consume(struct fe_conn *conn, uint32_t len);
+
+/** Changes the receive buffer's size and tells. @return 0 or -ENOBUFS */
+int fe_conn_set_buf_alloc(struct fe_conn *conn, uint32_t buf_alloc);
+
+/** Sends CREDIT_REQUEST. @return 0 or -ENOBUFS */
+int fe_conn_request_credit(struct fe_conn *conn);
+
+/** Sends SHUTDOWN with @p flags, FE_SHUTDOWN_*. @return 0 or -ENOBUFS */
+int fe_conn_shutdown(struct fe_conn *conn, uint8_t flags);
+
+/** Shuts both directions down and waits for the RST, which on_close tells. @return 0 or -ENOBUFS */
+int fe_conn_close(struct fe_conn *conn);
+
+/** Sends RST and frees the connection, without on_close. @return 0; -ENOBUFS: nothing happened */
+int fe_conn_reset(struct fe_conn *conn);
+
+#endif /* FE_GUEST_H */
