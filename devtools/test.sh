@@ -340,6 +340,8 @@ if [ -n "$packages" ]; then
 fi
 mkdir -p "$build_root" && build_root=$(cd "$build_root" && pwd) || exit 1
 
+say "DPDK $(pkg-config --modversion libdpdk), $(gcc --version | head -n 1), $nb_cpus CPUs"
+
 builds=()
 if wanted gcc || wanted guest; then builds+=(gcc); fi
 for part in clang asan tsan fuzz; do
