@@ -317,7 +317,7 @@ used_stage(struct vq *vq, uint16_t id, uint32_t len)
 {
 	uint8_t *elem = vq->used + OFF_RING + USED_ELEM_LEN * (vq->used_idx & vq->mask);
 
-	assert(vq->nb_in_flight > 0);
+	assert(vq->nb_in_flight > 0 && id < vq->size);
 	/* Two stores, since an entry may lie across two cache lines. */
 	store32(elem, id);
 	store32(elem + 4, len);
@@ -335,7 +335,6 @@ vq_push(struct vq *vq, const struct vq_chain *chain, uint32_t written_len)
 void
 vq_return(struct vq *vq, uint16_t id)
 {
-	assert(id < vq->size);
 	used_stage(vq, id, 0);
 }
 
