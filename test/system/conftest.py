@@ -9,6 +9,7 @@ import itertools
 import os
 import socket
 import sys
+import time
 
 import pytest
 
@@ -45,10 +46,19 @@ class Rig:
         return guest, self.keep(vhost_user.connect(self.daemon.ports[cid].iface))
 
     def guest(self, cid=3, **kwargs):
-        """A running guest."""
-        guest, sock = self.plug(cid, **kwargs)
-        guest.start(sock)
-        return self.loop.add(guest)
+        """A running guest.  The daemon may need a moment to notice that the last front end of this
+        port has gone, and refuses a second one until then."""
+        end = time.monotonic() + 20
+        while True:
+            guest, sock = self.plug(cid, **kwargs)
+            try:
+                return self.loop.add(guest.start(sock))
+            except vhost_user.BackendGone:
+                guest.close()
+                self.guests.remove(guest)
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.01)
 
     def unplug(self, guest):
         """The guest's front end vanishes."""
@@ -209,12 +219,20 @@ def exercise(rig, request):
         pytest.fail(f"{count} descriptors, {settled} before the test\n{targets}")
 
 
+def pytest_generate_tests(metafunc):
+    """A file sets DAEMONS = {name: arguments of Daemon} for other daemons than the default one of
+    two guests (CID 3 and 4) on one poll lcore; its tests run on each."""
+    if "shared" in metafunc.fixturenames:
+        daemons = getattr(metafunc.module, "DAEMONS", {"": {"cids": (3, 4)}})
+        metafunc.parametrize("shared", list(daemons.values()), indirect=True, scope="module",
+                             ids=[k or "default" for k in daemons])
+
+
 @pytest.fixture(scope="module")
 def shared(request):
-    """The file's daemon.  A file sets DAEMON = {arguments of Daemon} for another than the default
-    of two guests (CID 3 and 4) on one poll lcore."""
+    """The file's daemon."""
     needs_daemon()
-    holder = Shared(**getattr(request.module, "DAEMON", {"cids": (3, 4)}))
+    holder = Shared(**request.param)
     yield holder
     holder.finish()
 

@@ -302,7 +302,7 @@ class Guest:
         """Run the handshake on a connected socket and enable the rings."""
         self.front = vhost_user.FrontEnd(sock)
         features = self.front.negotiate(self.wanted)
-        missing = self.wanted & ~features
+        missing = self.wanted & ~features & ~FEATURE_STREAM     # implied where not offered
         if self.strict and missing:
             raise Violation(f"features not offered: {missing:#x}")
         if not self.queues[RX].chains:

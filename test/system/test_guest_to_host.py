@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The guest connects to CID 2: programs on the host listen at <uds>_<port>."""
+
+import errno
+import os
+import socket
+import time
+
+import pytest
+from daemon import pattern
+from vsock_codec import HOST_CID, Op, Type
+
+KINDS = pytest.mark.parametrize("kind", list(Type), ids=lambda k: k.name.lower())
+
+
+def refused(rig, guest, port, kind=Type.STREAM, timeout=30.0):
+    """Connect, expect RST and nothing else; returns the seconds it took."""
+    start = time.monotonic()
+    conn = guest.connect(port, kind=kind)
+    rig.until(lambda: conn.closed, "RST", timeout)
+    assert conn.was_reset and conn.ops == [Op.RST]
+    head = conn.log[0]
+    assert (head.src_cid, head.src_port, head.type) == (HOST_CID, port, kind)
+    return time.monotonic() - start
+
+
+@KINDS
+def test_connect(rig, kind):
+    guest = rig.guest()
+    server = rig.serve(80, kind=kind)
+    conn = guest.connect(80, kind=kind)
+    rig.until(lambda: conn.open and server.conns, "RESPONSE")
+    head = conn.log[0]
+    assert head.op == Op.RESPONSE and head.buf_alloc == 256 * 1024 and head.fwd_cnt == 0
+    host = server.conns[0]
+    conn.send(b"from guest")
+    host.send(b"from host")
+    if kind == Type.STREAM:
+        rig.until(lambda: host.rx == b"from guest" and conn.rx == b"from host", "data")
+    else:
+        rig.until(lambda: host.messages == [b"from guest"] and conn.messages == [b"from host"],
+                  "messages")
+
+
+@pytest.mark.drops("host_refused")
+@KINDS
+def test_no_listener(rig, kind):
+    """No socket there: RST at once, without the retries of a full backlog."""
+    guest = rig.guest()
+    assert refused(rig, guest, 81, kind) < 1.5
+
+
+@pytest.mark.drops("host_refused")
+def test_stale_socket(rig):
+    """A socket file with nobody behind it."""
+    guest = rig.guest()
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(rig.path(3, 82))
+    assert refused(rig, guest, 82) < 1.5
+    os.unlink(rig.path(3, 82))
+
+
+@pytest.mark.drops("host_refused")
+@pytest.mark.parametrize("what", ["file", "directory", "stream for seqpacket",
+                                  "seqpacket for stream", "datagram"])
+def test_not_a_socket_of_the_kind(rig, what):
+    guest = rig.guest()
+    path = rig.path(3, 83)
+    kind = Type.STREAM
+    if what == "file":
+        with open(path, "wb"):
+            pass
+    elif what == "directory":
+        os.mkdir(path)
+    elif what == "datagram":
+        rig.keep(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)).bind(path)
+    else:
+        listens = Type.STREAM if what.startswith("stream") else Type.SEQPACKET
+        kind = Type.SEQPACKET if what.startswith("stream") else Type.STREAM
+        rig.serve(83, kind=listens)
+    try:
+        assert refused(rig, guest, 83, kind) < 1.5
+    finally:
+        if what == "directory":
+            os.rmdir(path)
+        elif not what.endswith(("stream", "seqpacket")):
+            os.unlink(path)
+
+
+def full_server(rig, port, cid=3):
+    """A listener whose backlog is full: (listening socket, the clients that fill it)."""
+    server = rig.keep(socket.socket(socket.AF_UNIX))
+    server.bind(rig.path(cid, port))
+    server.listen(0)
+    clients = []
+    while True:
+        client = rig.keep(socket.socket(socket.AF_UNIX))
+        client.setblocking(False)
+        err = client.connect_ex(rig.path(cid, port))
+        if err == errno.EAGAIN:
+            return server, clients
+        assert err == 0
+        clients.append(client)
+
+
+@pytest.mark.drops("host_refused")
+def test_full_backlog(rig):
+    """Tried again for 2 s, then RST; in the meantime the guest's other connections, another guest
+    and new connections go on."""
+    guest, other = rig.guest(3), rig.guest(4)
+    host, conn = rig.guest_to_host(guest)
+    full_server(rig, 84)
+    start = time.monotonic()
+    waiting = [guest.connect(84) for _ in range(20)]
+    while not any(c.closed for c in waiting):
+        before = conn.rx_cnt
+        host.send(b"p" * 100)
+        rig.until(lambda: conn.rx_cnt - before == 100, "data meanwhile", timeout=1.5)
+        rig.still_works(guest)
+        rig.still_works(other)
+        assert time.monotonic() - start < 30
+        rig.loop.run(0.05)
+    assert time.monotonic() - start > 1.5
+    rig.until(lambda: all(c.closed for c in waiting), "RST to all")
+    assert all(c.ops == [Op.RST] for c in waiting)
+    os.unlink(rig.path(3, 84))
+
+
+def test_full_backlog_that_clears(rig):
+    """Room within the 2 s: the connection comes about."""
+    guest = rig.guest()
+    server, clients = full_server(rig, 85)
+    conn = guest.connect(85)
+    rig.loop.run(0.5)
+    assert conn.state == "connecting"
+    server.settimeout(10)
+    for _ in clients:
+        server.accept()[0].close()
+    rig.until(lambda: conn.open, "RESPONSE")
+    peer = rig.keep(server.accept()[0])
+    conn.send(b"late but there")
+    peer.settimeout(20)
+    rig.until(lambda: conn.guest.idle, "sent")
+    assert peer.recv(100) == b"late but there"
+    os.unlink(rig.path(3, 85))
+
+
+def test_guest_gives_up_while_the_backlog_is_full(rig):
+    """RST from the guest ends the retries; the same ports can be used again at once."""
+    guest = rig.guest()
+    server, clients = full_server(rig, 86)
+    conn = guest.connect(86)
+    rig.loop.run(0.1)
+    conn.rst()
+    for _ in clients:
+        rig.keep(server.accept()[0])
+    again = guest.new_conn(conn.local_port, HOST_CID, 86)
+    again.raw(Op.REQUEST)
+    rig.until(lambda: again.open, "RESPONSE")
+    again.send(b"second")
+    rig.until(lambda: guest.idle, "sent")
+    server.settimeout(20)
+    while True:
+        peer = rig.keep(server.accept()[0])
+        peer.settimeout(20)
+        data = peer.recv(100)
+        if data:
+            break
+    assert data == b"second"
+    os.unlink(rig.path(3, 86))
+
+
+def test_many_at_once(rig):
+    """A burst of requests, each to be answered; descriptors are counted by the fixture."""
+    guest = rig.guest()
+    server = rig.serve(87, backlog=200)
+    conns = [guest.connect(87) for _ in range(100)]
+    rig.until(lambda: all(c.open for c in conns) and len(server.conns) == 100, "RESPONSEs")
+    for i, conn in enumerate(conns):
+        conn.send(pattern(500, i))
+    rig.until(lambda: all(len(h.rx) == 500 for h in server.conns), "data")
+    assert {bytes(h.rx) for h in server.conns} == {pattern(500, i) for i in range(100)}
+
+
+def test_host_program_accepts_and_closes(rig):
+    guest = rig.guest()
+    server = rig.serve(88, setup=lambda host: host.close())
+    conns = [guest.connect(88) for _ in range(20)]
+    rig.until(lambda: all(c.closed for c in conns), "close")
+    assert len(server.conns) == 20
+
+
+def test_churn(rig):
+    """Short connections one after the other, by the guest."""
+    guest = rig.guest()
+    server = rig.serve(89)
+    for i in range(100):
+        conn = guest.connect(89)
+        conn.send(b"x")
+        rig.until(lambda: len(server.conns) > i and server.conns[i].rx == b"x", "data")
+        conn.shutdown(3)
+        rig.until(lambda: conn.closed and server.conns[i].eof, "close")
+        rig.loop.remove(server.conns[i])
+        server.conns[i].close()
+    assert not guest.conns
+
+
+@pytest.mark.drops("no_host_path")
+def test_no_host_side(launch):
+    """A port without uds: RST at once."""
+    rig = launch(uds=False)
+    assert refused(rig, rig.guest(), 80) < 1.5
+
+
+@pytest.mark.drops("no_host_path")
+def test_path_of_the_port_is_too_long(launch):
+    """<uds> fits a socket address, <uds>_<port> does not: RST, and short ports still work."""
+    rig = launch(port_args={3: {}})
+    base = rig.daemon.ports[3].uds
+    rig.daemon.stop()
+    rig.daemon.ports[3].uds = base + "x" * (96 - len(base))
+    rig.daemon.start()
+    guest = rig.guest()
+    assert len(rig.path(3, 4294967290)) == 107
+    rig.serve(4294967290)
+    conn = guest.connect(4294967290)
+    rig.until(lambda: conn.open, "the longest path that fits")
+    rig.daemon.stop()
+    rig.unplug(guest)
+    rig.daemon.ports[3].uds += "x"
+    rig.daemon.start()
+    guest = rig.guest()
+    assert refused(rig, guest, 4294967290) < 1.5
+    rig.still_works(guest)
