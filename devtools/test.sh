@@ -16,6 +16,11 @@ passed and failed; the exit status is 0 only when some passed and none failed.
                          tsan    ThreadSanitizer; unit, stress, system
                          fuzz    each target of test/fuzz for a bounded time
                          guest   real Linux guests in QEMU, with the build of gcc
+  --suites SUITE[,SUITE]
+                       these suites of meson test, instead of the ones above, in each of
+                       gcc, clang, asan and tsan that is wanted
+  --suite-seconds N    limit for one suite (default 300 to 600)
+  --repeat N           run each suite N times over
   --build-root DIR     where the builds go (default: build-test in the checkout)
   --fuzz-seconds N     time for each fuzz target (default 20)
   --lines N            of each failing test's log to show (default 60)
@@ -30,14 +35,20 @@ build_root=$root/build-test
 fuzz_seconds=20
 lines=60
 packages=1
+suite_seconds=
+repeat=1
 only=()
+suites=()
 
 while [ $# -gt 0 ]; do
 	case $1 in
-	--only | --build-root | --fuzz-seconds | --lines)
+	--only | --suites | --suite-seconds | --repeat | --build-root | --fuzz-seconds | --lines)
 		[ $# -ge 2 ] || { echo "test.sh: $1 needs a value" >&2; exit 2; }
 		case $1 in
 		--only) IFS=, read -ra values <<<"$2"; only+=("${values[@]}") ;;
+		--suites) IFS=, read -ra values <<<"$2"; suites+=("${values[@]}") ;;
+		--suite-seconds) suite_seconds=$2 ;;
+		--repeat) repeat=$2 ;;
 		--build-root) build_root=$2 ;;
 		--fuzz-seconds) fuzz_seconds=$2 ;;
 		--lines) lines=$2 ;;
@@ -53,7 +64,7 @@ for part in "${only[@]}"; do
 	[[ " $all_parts " == *" $part "* ]] || { echo "test.sh: no part $part" >&2; exit 2; }
 done
 [ ${#only[@]} -gt 0 ] || read -ra only <<<"$all_parts"
-for value in "$fuzz_seconds" "$lines"; do
+for value in "$fuzz_seconds" "$lines" "$repeat" "${suite_seconds:-1}"; do
 	[[ $value =~ ^[1-9][0-9]*$ ]] || { echo "test.sh: not a number: $value" >&2; exit 2; }
 done
 
@@ -206,10 +217,17 @@ personality() {
 	fi
 }
 
-# run_suite BUILD SUITE PROCESSES SECONDS
+# Unit tests run side by side; the others have threads of their own, and run one by one.
+# run_suite BUILD SUITE
 run_suite() {
 	local name=$1 suite=$2 dir=$build_root/$1 start=$SECONDS factor=1 counts status
-	local log=$dir/meson-logs/suite-$2 env=() prefix=()
+	local log=$dir/meson-logs/suite-$2 env=() prefix=() nb_procs=1 limit=600
+
+	case $suite in
+	unit) nb_procs=$nb_cpus limit=300 ;;
+	stress) limit=420 ;;
+	esac
+	limit=${suite_seconds:-$limit}
 
 	if [ -n "${broken[$name]:-}" ]; then
 		say "$name: $suite not run: the build failed"
@@ -223,8 +241,9 @@ run_suite() {
 		;;
 	esac
 	rm -f "$log.json"
-	env "${env[@]}" timeout --foreground -k 30 "$4" "${prefix[@]}" meson test -C "$dir" --suite "$suite" \
-		--logbase "suite-$suite" --num-processes "$3" --timeout-multiplier "$factor" \
+	env "${env[@]}" timeout --foreground -k 30 "$limit" "${prefix[@]}" meson test -C "$dir" --suite "$suite" \
+		--logbase "suite-$suite" --num-processes "$nb_procs" \
+		--timeout-multiplier "$factor" --repeat "$repeat" \
 		>"$log.out" 2>&1 </dev/null
 	status=$?
 	if [ ! -s "$log.json" ]; then
@@ -238,7 +257,7 @@ run_suite() {
 	read -r passed failed skipped <<<"$counts"
 	if [ "$status" = 124 ] || [ "$status" = 137 ]; then
 		failed=$((failed + 1))
-		echo "  $suite did not end within $4 s" >>"$log.report"
+		echo "  $suite did not end within $limit s" >>"$log.report"
 	elif [ "$status" != 0 ] && [ "$failed" = 0 ]; then
 		failed=1
 		tail -n "$lines" "$log.out" >>"$log.report"
@@ -350,20 +369,15 @@ done
 
 if wanted style; then run_style; fi
 [ ${#builds[@]} = 0 ] || build_all "${builds[@]}"
-if wanted gcc; then
-	run_suite gcc unit "$nb_cpus" 300
-	run_suite gcc stress 1 300
-	run_suite gcc system 1 420
-fi
-if wanted clang; then
-	run_suite clang unit "$nb_cpus" 300
-fi
-for part in asan tsan; do
+for part in gcc clang asan tsan; do
 	wanted $part || continue
-	run_suite $part unit "$nb_cpus" 300
-	run_suite $part stress 1 420
-	run_suite $part system 1 600
+	part_suites=(unit stress system)
+	[ $part != clang ] || part_suites=(unit)
+	[ ${#suites[@]} = 0 ] || part_suites=("${suites[@]}")
+	for suite in "${part_suites[@]}"; do
+		run_suite $part "$suite"
+	done
 done
 if wanted fuzz; then run_fuzz; fi
-if wanted guest; then run_suite gcc guest 1 600; fi
+if wanted guest; then run_suite gcc guest; fi
 finish
