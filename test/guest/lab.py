@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""One daemon, two guests with different kernels and the host."""
+import itertools
+import os
+import time
+
+from daemon import Daemon, DaemonError, Port
+from guest import Guest, VsockDevice, tail
+from host import Host
+from jobs import PartyError, StepFailed
+
+CID_A = 3
+CID_B = 4
+
+
+class Lab:
+    """Everything that a test of the daemon with guests needs."""
+
+    def __init__(self, binary, image, kernels, workdir, ports=None, devices=None,
+                 lcores=2):
+        self.binary = binary
+        self.image = image
+        self.kernels = kernels
+        self.workdir = workdir
+        self.ports = ports or [Port(CID_A), Port(CID_B)]
+        self.devices = devices or {}    # CID: arguments of VsockDevice
+        self.lcores = lcores
+        self.daemon = None
+        self.guests = {}
+        self.runs = 0
+        self.free_ports = itertools.count(2000)
+
+    def start(self):
+        self.runs += 1
+        workdir = os.path.join(self.workdir, f'run{self.runs}')
+        os.makedirs(workdir)
+        self.daemon = Daemon(self.binary, workdir, self.ports, self.lcores).start()
+        for port, kernel in zip(self.ports, self.kernels):
+            self.guests[port.cid] = self.make_guest(port.cid, kernel, workdir)
+        # Both boot at the same time.
+        for guest in self.guests.values():
+            guest.start(wait=False)
+        for guest in self.guests.values():
+            guest.wait_boot()
+        return self
+
+    def make_guest(self, cid, kernel, workdir):
+        device = VsockDevice(self.daemon.iface(cid), **self.devices.get(cid, {}))
+        guest = Guest(self.image, kernel, workdir, f'guest{cid}', vsock=[device])
+        guest.cid = cid
+        return guest
+
+    def ensure(self):
+        """Start whatever is not running."""
+        if self.daemon is None:
+            self.start()
+
+    def tidy(self):
+        """After a test: throw the lab away when a part of it is broken."""
+        try:
+            self.daemon.check()
+            for guest in self.guests.values():
+                guest.end_jobs()
+                guest.run('cid', timeout=20)
+        except (DaemonError, PartyError, StepFailed):
+            self.close()
+
+    def close(self):
+        for guest in self.guests.values():
+            guest.close()
+        self.guests = {}
+        if self.daemon is not None:
+            self.daemon.close()
+            self.daemon = None
+
+    def replace_guest(self, cid):
+        """A new machine in the place of one that is gone."""
+        index = [port.cid for port in self.ports].index(cid)
+        workdir = os.path.join(self.workdir, f'run{self.runs}')
+        self.guests[cid].close()
+        self.guests[cid] = self.make_guest(cid, self.kernels[index], workdir).start()
+
+    def connected(self, cid):
+        """Whether the front end of the guest `cid` is on the daemon's socket, as QEMU sees it."""
+        chardevs = self.guests[cid].qmp('query-chardev')
+        label, = [c['filename'] for c in chardevs if c['label'] == 'vs0']
+        return 'disconnected' not in label
+
+    @staticmethod
+    def settle(condition, timeout=20):
+        """Wait until something that takes a moment has come true."""
+        deadline = time.monotonic() + timeout
+        while not condition():
+            assert time.monotonic() < deadline, 'it did not settle'
+            time.sleep(0.05)
+
+    def logs(self):
+        names = [self.daemon.log] if self.daemon is not None else []
+        names += [guest.console for guest in self.guests.values()]
+        return '\n'.join(f'--- {name}\n{tail(name)}' for name in names)
+
+    # -- parties
+
+    @property
+    def a(self):
+        return self.guests[CID_A]
+
+    @property
+    def b(self):
+        return self.guests[CID_B]
+
+    def party(self, name, peer):
+        """The party `name` ('a', 'b' or 'host') for talking to `peer`."""
+        if name != 'host':
+            return getattr(self, name)
+        return Host(self.daemon.uds, getattr(self, peer).cid)
+
+    def pair(self, client, server):
+        """The two parties, and a port that nobody uses."""
+        return self.party(client, server), self.party(server, client), next(self.free_ports)
+
+
+# every direction: who connects, who listens
+DIRECTIONS = [('a', 'host'), ('host', 'a'), ('b', 'host'), ('host', 'b'), ('a', 'b'), ('b', 'a')]
+KINDS = ['stream', 'seqpacket']

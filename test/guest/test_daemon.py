@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The daemon that ends and comes back under running guests, and the other ways to run it."""
+import os
+
+import pytest
+
+import checks
+from daemon import Port
+from guest import GuestError
+from lab import CID_A, CID_B, DIRECTIONS, Lab
+
+# Two seconds are promised; the rest is for a machine that is busy with emulating.
+STOP_SECONDS = 5
+HOST = 2
+
+
+@pytest.fixture
+def make_lab(vsockd, image, kernels, tmp_path):
+    labs = []
+
+    def make(**kwargs):
+        labs.append(Lab(vsockd, image, kernels, str(tmp_path), **kwargs))
+        return labs[-1].start()
+
+    yield make
+    for lab in labs:
+        lab.close()
+
+
+def all_talk(lab, kind='stream'):
+    for client, server in DIRECTIONS:
+        there, here, port = lab.pair(client, server)
+        checks.works(there, here, here.cid, port, kind)
+
+
+def test_sigterm(make_lab):
+    """Open connections are reset, the sockets go, the status is 0; the guests stay up."""
+    lab = make_lab()
+    jobs = []
+    for client, server in DIRECTIONS:
+        there, here, port = lab.pair(client, server)
+        jobs.append(checks.serve(here, 'stream', port, 'recv 1000', 'gone 20000'))
+        jobs.append(there.spawn(f'connect {here.cid} {port}', 'send 1000 1', 'gone 20000'))
+        jobs[-2].step('recv')
+    there, here, port = lab.pair('a', 'b')
+    checks.serve(here, 'stream', port, 'recv 1M', '?recv eof')
+    load = there.spawn(f'connect {here.cid} {port}', 'send 1M 1', '?send 1024M 1')
+    load.step('send')
+    status, seconds = lab.daemon.stop()
+    assert status == 0
+    assert seconds < STOP_SECONDS
+    # What is left are the listeners that the host's side of the test has made.
+    assert not [name for name in os.listdir(lab.daemon.dir) if '.vsock_2' not in name]
+    for job in jobs:
+        job.wait()
+    assert not load.wait().pop().ok
+    for guest in (lab.a, lab.b):
+        assert guest.shell('echo alive') == 'alive'
+
+
+def test_sigterm_while_idle(make_lab):
+    lab = make_lab()
+    all_talk(lab)
+    status, seconds = lab.daemon.stop()
+    assert (status, seconds < STOP_SECONDS) == (0, True)
+
+
+@pytest.mark.parametrize('how', ['stop', 'kill'])
+def test_client_mode_and_restart(make_lab, how):
+    """QEMU listens, the daemon connects, goes, and another one takes its place: the guests rebind
+    their driver, without a reboot."""
+    lab = make_lab(ports=[Port(CID_A, client=True), Port(CID_B, client=True)],
+                   devices={CID_A: {'server': True}, CID_B: {'server': True}})
+    for _ in range(2):
+        all_talk(lab)
+        if how == 'stop':
+            assert lab.daemon.stop()[0] == 0
+        else:
+            lab.daemon.proc.kill()
+            lab.daemon.proc.wait()
+        lab.daemon.start()
+        for guest in (lab.a, lab.b):
+            lab.settle(lambda guest=guest: lab.connected(guest.cid))
+            guest.bind(guest.unbind())
+    all_talk(lab)
+
+
+def test_front_end_comes_late(make_lab):
+    """A daemon that connects keeps trying until there is somebody, and again after he has gone."""
+    lab = make_lab(ports=[Port(CID_A, client=True), Port(CID_B)],
+                   devices={CID_A: {'server': True}})
+    lab.replace_guest(CID_A)
+    all_talk(lab)
+
+
+def test_hotplugged_device(make_lab):
+    """A device is added to the running machine, on a socket that QEMU opens again by itself."""
+    lab = make_lab(devices={CID_A: {'hotplug': True}})
+    checks.refused(lab.b, CID_A, 1, 'stream')
+    lab.a.plug_vsock(0, reconnect=1)
+    lab.settle(lambda: lab.a.run('?cid')['cid'].get('cid') == CID_A)
+    all_talk(lab)
+    lab.daemon.proc.kill()
+    lab.daemon.proc.wait()
+    lab.daemon.start()
+    lab.settle(lambda: lab.connected(CID_A))
+    lab.a.bind(lab.a.unbind())
+    host, guest, port = lab.pair('host', 'a')
+    checks.works(host, guest, CID_A, port)
+    checks.works(guest, host, HOST, next(lab.free_ports))
+
+
+@pytest.mark.parametrize('kind', ['stream', 'seqpacket'])
+def test_own_lcore_each(make_lab, kind):
+    """Guests on different lcores, here on one CPU or two."""
+    lab = make_lab(ports=[Port(CID_A, lcore=1), Port(CID_B, lcore=2)], lcores=3)
+    for client, server in (('a', 'b'), ('b', 'a')):
+        there, here, port = lab.pair(client, server)
+        checks.duplex(there, here, here.cid, port, kind)
+    all_talk(lab, kind)
+
+
+def test_groups(make_lab):
+    """Guests that share no group do not reach each other; the host reaches both."""
+    lab = make_lab(ports=[Port(CID_A, groups='red'), Port(CID_B, groups='blue')])
+    for client, server in DIRECTIONS:
+        there, here, port = lab.pair(client, server)
+        if 'host' in (client, server):
+            checks.works(there, here, here.cid, port)
+            continue
+        listener = here.spawn(f'listen {port}', '?accept 2000')
+        listener.step('listen')
+        checks.refused(there, here.cid, port, 'stream')
+        assert not listener.wait()['accept'].ok
+
+
+def test_second_front_end_is_refused(make_lab):
+    """A second machine on the same socket gets nothing, and the first does not feel it."""
+    lab = make_lab()
+    second = lab.make_guest(CID_A, lab.kernels[0], str(lab.workdir))
+    try:
+        second.start()
+        assert second.run('?cid')['cid'].get('cid') != CID_A
+    except GuestError:
+        pass    # it may as well end at once
+    finally:
+        second.close()
+    all_talk(lab)
