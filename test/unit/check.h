@@ -17,6 +17,18 @@
 /** Exit status of a test that cannot run here; print the reason before. */
 #define CHECK_SKIP 77
 
+/** Whether ThreadSanitizer is in the program. */
+#if defined(__SANITIZE_THREAD__)
+#define CHECK_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define CHECK_TSAN 1
+#endif
+#endif
+#ifndef CHECK_TSAN
+#define CHECK_TSAN 0
+#endif
+
 /** Fail unless @p cond holds. */
 #define CHECK(cond)                                                                                \
 	do {                                                                                       \
