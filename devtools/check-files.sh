@@ -4,6 +4,7 @@
 # no white space at line ends; scripts parse.
 set -u
 cd "$(dirname "$0")/.." || exit 1
+[ -n "$(git ls-files)" ] || { echo "git lists no files here"; exit 1; }
 root=$PWD
 bad=0
 

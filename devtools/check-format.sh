@@ -6,6 +6,7 @@
 # is not installed the check is skipped (exit 77).
 set -u
 cd "$(dirname "$0")/.." || exit 1
+[ -n "$(git ls-files)" ] || { echo "git lists no files here"; exit 1; }
 
 judge=14
 tool=

@@ -4,6 +4,7 @@
 # Headers of lib/wq do so without DPDK: the library stands on its own.
 set -u
 cd "$(dirname "$0")/.." || exit 1
+[ -n "$(git ls-files)" ] || { echo "git lists no files here"; exit 1; }
 
 read -ra dpdk < <(pkg-config --cflags libdpdk jansson) || exit 1
 dpdk=("${dpdk[@]/#-I/-isystem}")

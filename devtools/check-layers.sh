@@ -3,6 +3,7 @@
 # Who may include whom: lib/wq nothing of DPDK, drivers or app; drivers nothing of app.
 set -u
 cd "$(dirname "$0")/.." || exit 1
+[ -n "$(git ls-files)" ] || { echo "git lists no files here"; exit 1; }
 bad=0
 
 headers_of() {

@@ -103,11 +103,12 @@ run_inside() {
 	mount_in dev/shm -t tmpfs tmpfs
 	mount_in dev/pts -t devpts devpts
 	mount_in run -t tmpfs tmpfs
-	mount_in src --bind -o ro "$root"
-	mount_in build --bind "$dir/build"
+	mount_in mnt/checkout --bind -o ro "$root"
+	mount_in mnt/build --bind "$dir/build"
 	cp -L /etc/resolv.conf /etc/hosts "$chroot/etc/" 2>/dev/null || :
 	env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 TERM="${TERM:-dumb}" \
-		chroot "$chroot" /src/devtools/test.sh --build-root /build "$@"
+		chroot "$chroot" /mnt/checkout/devtools/test.sh \
+		--build-root /mnt/build "$@"
 }
 
 [ "$(id -u)" = 0 ] || die "needs root"

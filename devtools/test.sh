@@ -147,7 +147,7 @@ setup_build() {
 	local dir=$build_root/$1 stamp args
 	read -ra args < <(setup_args "$1")
 	stamp=$(
-		echo "${args[*]}"
+		echo "$root: ${args[*]}"
 		cat "$root"/config/*.ini "$root/meson_options.txt"
 		gcc --version | head -n 1
 		meson --version
