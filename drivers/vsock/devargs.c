@@ -262,6 +262,22 @@ parse_pair(
 	return arg_keys[i].parse(arg, conf);
 }
 
+/* Whether iface is a path that the host side uses ("<uds>", "<uds>_<port>", …). */
+static bool
+is_derived(const char *iface, const char *uds)
+{
+	size_t uds_len = strlen(uds);
+
+	if (uds_len == 0 || strncmp(iface, uds, uds_len) != 0)
+		return false;
+	iface += uds_len;
+	if (*iface == '\0' || strcmp(iface, "_seqpacket") == 0)
+		return true;
+	if (*iface != '_')
+		return false;
+	return iface[1] != '\0' && iface[1 + strspn(iface + 1, "0123456789")] == '\0';
+}
+
 static int
 check_whole(struct arg *arg, const struct port_conf *conf, unsigned int seen)
 {
@@ -275,13 +291,12 @@ check_whole(struct arg *arg, const struct port_conf *conf, unsigned int seen)
 		arg->value_len = 0;
 		return refuse(arg, -EINVAL, "the key is required");
 	}
-	arg->key = "uds";
-	arg->value = conf->uds;
-	arg->value_len = strlen(conf->uds);
-	if (arg->value_len == 0 || strncmp(conf->iface, conf->uds, arg->value_len) != 0)
-		return 0;
-	if (conf->iface[arg->value_len] == '\0' || conf->iface[arg->value_len] == '_')
+	if (is_derived(conf->iface, conf->uds)) {
+		arg->key = "uds";
+		arg->value = conf->uds;
+		arg->value_len = strlen(conf->uds);
 		return refuse(arg, -EINVAL, "iface is this path or one that is derived from it");
+	}
 	return 0;
 }
 

@@ -91,6 +91,8 @@ static const struct {
 	  "uds=/a: iface is this path or one that is derived from it" },
 	{ "iface=/a_1024,cid=3,uds=/a", -EINVAL,
 	  "uds=/a: iface is this path or one that is derived from it" },
+	{ "iface=/a_seqpacket,cid=3,uds=/a", -EINVAL,
+	  "uds=/a: iface is this path or one that is derived from it" },
 };
 
 static void
@@ -183,6 +185,8 @@ bounds(void)
 	parse_ok("iface=/a,cid=3,groups=a+b+c+d+e+f+g+h+i+j+k+l+m+n+o+p", &conf);
 	CHECK_EQ(conf.nb_groups, 16);
 	parse_ok("iface=/ab,cid=3,uds=/a", &conf);
+	parse_ok("iface=/a_,cid=3,uds=/a", &conf);
+	parse_ok("iface=/a_3.sock,cid=3,uds=/a", &conf);
 	parse_ok("iface=/a,cid=3,", &conf);
 }
 
