@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MIN_BUCKETS    64u
-#define SLAB_NB_CONNS  256u
-#define FIRST_PORT     (1u << 16)
+#define MIN_BUCKETS   64u
+#define SLAB_NB_CONNS 256u
+#define FIRST_PORT    (1u << 16)
 
 static uint32_t
 hash_tuple(uint64_t peer_cid, uint32_t peer_port, uint32_t local_port)

@@ -65,8 +65,8 @@ conf_defaults(struct fe_guest_conf *conf)
 	if (conf->to_guest_shape.nb_fixed == 0)
 		conf->to_guest_shape = (struct fe_shape){.nb_fixed = 1, .fixed = {4096}};
 	if (conf->from_guest_shape.nb_fixed == 0 && conf->from_guest_shape.rest == 0)
-		conf->from_guest_shape = (struct fe_shape){
-			.nb_fixed = 1, .fixed = {FE_HDR_LEN}, .rest = UINT32_MAX};
+		conf->from_guest_shape =
+			(struct fe_shape){.nb_fixed = 1, .fixed = {FE_HDR_LEN}, .rest = UINT32_MAX};
 	if (conf->max_payload == 0)
 		conf->max_payload = FE_PAYLOAD_MAX;
 	if (conf->buf_alloc == 0)
@@ -171,8 +171,8 @@ alloc_slots(struct fe_guest *g, const struct fe_layout *layout, uint32_t nb, str
 		struct fe_slot *slot = &(*out)[i];
 
 		/* The first on a page, so that buffers of a page lie on pages, as in Linux. */
-		slot->va = fe_mem_alloc(&g->mem, slot_region(g, i), layout->slot_len,
-			i == 0 ? PAGE_LEN : 64);
+		slot->va = fe_mem_alloc(
+			&g->mem, slot_region(g, i), layout->slot_len, i == 0 ? PAGE_LEN : 64);
 		if (slot->va == NULL)
 			return -ENOMEM;
 		slot->gpa = fe_mem_gpa(&g->mem, slot->va);
@@ -357,8 +357,7 @@ fe_guest_alive(const struct fe_guest *g)
 		return false;
 	if (pfd.revents & (POLLHUP | POLLERR | POLLNVAL))
 		return false;
-	return !(pfd.revents & POLLIN) ||
-		recv(g->vu.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0;
+	return !(pfd.revents & POLLIN) || recv(g->vu.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0;
 }
 
 static int
@@ -372,8 +371,7 @@ start_queue(struct fe_guest *g, unsigned int queue)
 	rc = fe_vu_set_vring_num(&g->vu, queue, vr->size);
 	if (rc < 0)
 		return rc;
-	rc = fe_vu_set_vring_base(
-		&g->vu, queue, __atomic_load_n(&vr->used->idx, __ATOMIC_ACQUIRE));
+	rc = fe_vu_set_vring_base(&g->vu, queue, __atomic_load_n(&vr->used->idx, __ATOMIC_ACQUIRE));
 	if (rc < 0)
 		return rc;
 	rc = fe_vu_set_vring_addr(&g->vu, queue, &addr);
@@ -450,6 +448,7 @@ fe_guest_reset(struct fe_guest *g)
 
 	assert(!g->running);
 	fe_conn_table_clear(g);
+	g->reset_some = true;
 	for (q = 0; q < g->conf.nb_queues; q++)
 		fe_vring_reset(&g->vrings[q]);
 	post_all(g);

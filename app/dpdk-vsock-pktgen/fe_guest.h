@@ -39,23 +39,23 @@ enum fe_queue {
 
 /** What a device did wrong; see fe_fault_name(). */
 enum fe_fault {
-	FE_FAULT_BAD_USED,      /**< Used element that names no buffer of ours. */
-	FE_FAULT_SHORT_PACKET,  /**< Fewer bytes than a header. */
-	FE_FAULT_USED_LEN,      /**< Used length is not header plus payload, or beyond the buffer. */
-	FE_FAULT_WRONG_CID,     /**< Not for this guest, or from a CID wider than 32 bits. */
-	FE_FAULT_WRONG_TYPE,    /**< Type unknown, or not the connection's. */
-	FE_FAULT_WRONG_OP,      /**< Operation unknown, or not in this state. */
-	FE_FAULT_OVER_CREDIT,   /**< More payload than the guest's free buffer. */
-	FE_FAULT_CREDIT_BACK,   /**< The peer took back bytes, or claims more than was sent. */
+	FE_FAULT_BAD_USED,     /**< Used element that names no buffer of ours. */
+	FE_FAULT_SHORT_PACKET, /**< Fewer bytes than a header. */
+	FE_FAULT_USED_LEN,     /**< Used length is not header plus payload, or beyond the buffer. */
+	FE_FAULT_WRONG_CID,    /**< Not for this guest, or from a CID wider than 32 bits. */
+	FE_FAULT_WRONG_TYPE,   /**< Type unknown, or not the connection's. */
+	FE_FAULT_WRONG_OP,     /**< Operation unknown, or not in this state. */
+	FE_FAULT_OVER_CREDIT,  /**< More payload than the guest's free buffer. */
+	FE_FAULT_CREDIT_BACK,  /**< The peer took back bytes, or claims more than was sent. */
 	FE_FAULT_NO_CONNECTION, /**< Packet, not RST, for a connection that does not exist; counted
-				     while the guest has sent no RST that could explain it. */
+				     while no reset of the guest's own could explain it. */
 	FE_NB_FAULTS,
 };
 
 enum fe_conn_state {
 	FE_CONN_REQUESTED, /**< REQUEST sent, no answer yet. */
 	FE_CONN_OPEN,
-	FE_CONN_CLOSING,   /**< SHUTDOWN of both directions sent, RST not yet come. */
+	FE_CONN_CLOSING, /**< SHUTDOWN of both directions sent, RST not yet come. */
 };
 
 /**
@@ -65,22 +65,22 @@ enum fe_conn_state {
 struct fe_conn {
 	struct fe_conn *hash_next;
 	struct fe_guest *guest;
-	void *user;              /**< The owner's. */
+	void *user; /**< The owner's. */
 	uint64_t peer_cid;
-	uint64_t tx_len;         /**< Payload bytes sent in all. */
-	uint64_t rx_len;         /**< Payload bytes received in all. */
+	uint64_t tx_len; /**< Payload bytes sent in all. */
+	uint64_t rx_len; /**< Payload bytes received in all. */
 	uint32_t local_port;
 	uint32_t peer_port;
 	uint32_t buf_alloc;
-	uint32_t fwd_cnt;        /**< Received and consumed, modulo 2^32. */
-	uint32_t told_fwd_cnt;   /**< What the peer knows of it. */
+	uint32_t fwd_cnt;      /**< Received and consumed, modulo 2^32. */
+	uint32_t told_fwd_cnt; /**< What the peer knows of it. */
 	uint32_t peer_buf_alloc;
 	uint32_t peer_fwd_cnt;
-	uint16_t type;           /**< enum fe_type */
-	uint8_t state;           /**< enum fe_conn_state */
-	uint8_t shutdown_sent;   /**< FE_SHUTDOWN_* */
-	uint8_t shutdown_got;    /**< FE_SHUTDOWN_* */
-	bool hold_data;          /**< Data counts as consumed by fe_conn_consume() only. */
+	uint16_t type;         /**< enum fe_type */
+	uint8_t state;         /**< enum fe_conn_state */
+	uint8_t shutdown_sent; /**< FE_SHUTDOWN_* */
+	uint8_t shutdown_got;  /**< FE_SHUTDOWN_* */
+	bool hold_data;        /**< Data counts as consumed by fe_conn_consume() only. */
 };
 
 /** Payload of one packet, in the pieces in which it lies in guest memory. */
@@ -117,19 +117,19 @@ struct fe_guest_ops {
 };
 
 struct fe_guest_conf {
-	const char *path;      /**< The back end's socket. */
-	int listen_fd;         /**< Instead of @a path: back ends come to this one. -1: none. */
-	int timeout_ms;        /**< For each vhost-user answer; 0: 5 s. */
-	uint16_t ring_size;    /**< 0: 128, as QEMU has it. */
-	uint8_t nb_queues;     /**< 2 (as QEMU) or 3; 0: 2. */
-	uint8_t nb_regions;    /**< Regions of guest memory, 1 to 4; 0: 1. */
+	const char *path;   /**< The back end's socket. */
+	int listen_fd;      /**< Instead of @a path: back ends come to this one. -1: none. */
+	int timeout_ms;     /**< For each vhost-user answer; 0: 5 s. */
+	uint16_t ring_size; /**< 0: 128, as QEMU has it. */
+	uint8_t nb_queues;  /**< 2 (as QEMU) or 3; 0: 2. */
+	uint8_t nb_regions; /**< Regions of guest memory, 1 to 4; 0: 1. */
 	struct fe_shape to_guest_shape;   /**< All 0: "4096". */
 	struct fe_shape from_guest_shape; /**< All 0: "44+*". */
-	uint32_t max_payload;  /**< Of a packet sent; 0: 64 KiB. */
-	uint32_t buf_alloc;    /**< Receive buffer of each connection; 0: 256 KiB. */
-	uint64_t features;     /**< Wanted beside VERSION_1; the device's offer limits it. */
-	uint64_t required;     /**< Without these fe_guest_create() fails. */
-	bool no_reply_ack;     /**< Never ask for acknowledgements, as old front ends. */
+	uint32_t max_payload;             /**< Of a packet sent; 0: 64 KiB. */
+	uint32_t buf_alloc;               /**< Receive buffer of each connection; 0: 256 KiB. */
+	uint64_t features; /**< Wanted beside VERSION_1; the device's offer limits it. */
+	uint64_t required; /**< Without these fe_guest_create() fails. */
+	bool no_reply_ack; /**< Never ask for acknowledgements, as old front ends. */
 	const struct fe_guest_ops *ops;
 	void *user;
 };
@@ -137,11 +137,11 @@ struct fe_guest_conf {
 struct fe_guest_stats {
 	uint64_t nb_packets_to_guest;
 	uint64_t nb_packets_from_guest;
-	uint64_t nb_data_to_guest;       /**< Packets with payload. */
+	uint64_t nb_data_to_guest; /**< Packets with payload. */
 	uint64_t nb_data_from_guest;
 	uint64_t payload_to_guest_len;
 	uint64_t payload_from_guest_len;
-	uint64_t nb_credit_to_guest;     /**< CREDIT_UPDATE */
+	uint64_t nb_credit_to_guest; /**< CREDIT_UPDATE */
 	uint64_t nb_credit_from_guest;
 	uint64_t nb_rst_to_guest;
 	uint64_t nb_rst_from_guest;
@@ -159,23 +159,24 @@ struct fe_guest {
 	struct fe_vu vu;
 	struct fe_mem mem;
 	struct fe_vring vrings[FE_NB_QUEUES];
-	struct fe_guest_conf conf;    /**< With the defaults filled in. */
-	uint64_t device_features;     /**< The device's offer. */
-	uint64_t features;            /**< Agreed. */
+	struct fe_guest_conf conf; /**< With the defaults filled in. */
+	uint64_t device_features;  /**< The device's offer. */
+	uint64_t features;         /**< Agreed. */
 	uint64_t cid;
-	uint32_t max_payload;         /**< Of a packet sent, as the shape allows. */
+	uint32_t max_payload; /**< Of a packet sent, as the shape allows. */
 	struct fe_layout to_guest;
 	struct fe_layout from_guest;
 	struct fe_slot *to_guest_slots;
 	struct fe_slot *from_guest_slots;
 	uint32_t nb_to_guest_slots;
 	uint32_t nb_from_guest_slots;
-	uint32_t *free_slots;         /**< From-guest slots not in use, a stack. */
+	uint32_t *free_slots; /**< From-guest slots not in use, a stack. */
 	uint32_t nb_free_slots;
 	uint8_t *events;
 	bool running;
+	bool reset_some; /**< Packets for connections that are gone may still come. */
 
-	struct fe_hdr *ctrl;          /**< Packets without payload that wait for room. */
+	struct fe_hdr *ctrl; /**< Packets without payload that wait for room. */
 	uint32_t ctrl_head;
 	uint32_t ctrl_tail;
 	uint32_t ctrl_mask;
@@ -187,7 +188,7 @@ struct fe_guest {
 	void **slabs;
 	uint32_t nb_slabs;
 	uint32_t next_port;
-	struct fe_conn *active;       /**< Connection of the packet under way; NULL once it is gone. */
+	struct fe_conn *active; /**< Connection of the packet under way; NULL once it is gone. */
 
 	const struct fe_guest_ops *ops;
 	void *user;
@@ -276,8 +277,8 @@ int fe_guest_call_fd(const struct fe_guest *g, enum fe_queue queue);
  *
  * @return 0, -ENOBUFS when the ring is full, -EMSGSIZE when the shape has no room
  */
-int fe_guest_send_raw(struct fe_guest *g, const struct fe_hdr *hdr, const void *payload,
-	uint32_t payload_len);
+int fe_guest_send_raw(
+	struct fe_guest *g, const struct fe_hdr *hdr, const void *payload, uint32_t payload_len);
 
 /** @return the sum of stats.faults */
 uint64_t fe_guest_nb_faults(const struct fe_guest *g);

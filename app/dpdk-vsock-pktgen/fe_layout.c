@@ -83,8 +83,8 @@ fe_layout_make(struct fe_layout *layout, const struct fe_shape *shape, uint32_t 
 }
 
 void
-fe_layout_write(const struct fe_layout *layout, uint8_t *slot, uint32_t off, const void *from,
-	uint32_t len)
+fe_layout_write(
+	const struct fe_layout *layout, uint8_t *slot, uint32_t off, const void *from, uint32_t len)
 {
 	const uint8_t *src = from;
 	unsigned int i;
@@ -106,8 +106,8 @@ fe_layout_write(const struct fe_layout *layout, uint8_t *slot, uint32_t off, con
 }
 
 void
-fe_layout_read(const struct fe_layout *layout, const uint8_t *slot, uint32_t off, void *to,
-	uint32_t len)
+fe_layout_read(
+	const struct fe_layout *layout, const uint8_t *slot, uint32_t off, void *to, uint32_t len)
 {
 	uint8_t *dst = to;
 	unsigned int i;

@@ -24,7 +24,8 @@
 struct fe_shape {
 	unsigned int nb_fixed;
 	uint32_t fixed[FE_SHAPE_MAX_FIXED];
-	uint32_t rest; /**< 0: nothing behind the fixed ones; UINT32_MAX: one piece; else its length */
+	uint32_t
+		rest; /**< 0: nothing behind the fixed ones; UINT32_MAX: one piece; else its length */
 };
 
 struct fe_layout {
@@ -56,7 +57,7 @@ void fe_layout_write(const struct fe_layout *layout, uint8_t *slot, uint32_t off
 	uint32_t len);
 
 /** Copies @p len bytes out of a buffer's pieces. */
-void fe_layout_read(const struct fe_layout *layout, const uint8_t *slot, uint32_t off, void *to,
-	uint32_t len);
+void fe_layout_read(
+	const struct fe_layout *layout, const uint8_t *slot, uint32_t off, void *to, uint32_t len);
 
 #endif /* FE_LAYOUT_H */

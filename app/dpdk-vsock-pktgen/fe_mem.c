@@ -38,8 +38,8 @@ fe_mem_add(struct fe_mem *mem, uint64_t gpa, uint64_t len)
 		rc = -errno;
 		goto close_fd;
 	}
-	region.va = mmap(NULL, region.len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
-		region.fd, 0);
+	region.va = mmap(
+		NULL, region.len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, region.fd, 0);
 	if (region.va == MAP_FAILED) {
 		rc = -errno;
 		goto close_fd;

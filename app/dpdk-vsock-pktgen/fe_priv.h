@@ -32,8 +32,8 @@ int fe_rx_post(struct fe_guest *g, uint32_t slot);
 int fe_conn_table_init(struct fe_guest *g);
 void fe_conn_table_fini(struct fe_guest *g);
 void fe_conn_table_clear(struct fe_guest *g);
-struct fe_conn *fe_conn_find(const struct fe_guest *g, uint64_t peer_cid, uint32_t peer_port,
-	uint32_t local_port);
+struct fe_conn *fe_conn_find(
+	const struct fe_guest *g, uint64_t peer_cid, uint32_t peer_port, uint32_t local_port);
 struct fe_conn *fe_conn_new(struct fe_guest *g, uint64_t peer_cid, uint32_t peer_port,
 	uint32_t local_port, uint16_t type);
 void fe_conn_free(struct fe_conn *conn);

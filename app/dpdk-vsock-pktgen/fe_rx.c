@@ -65,8 +65,7 @@ rx_request(struct fe_guest *g, const struct fe_hdr *hdr)
 	struct fe_conn *conn = NULL;
 
 	if (g->ops->on_request != NULL)
-		conn = fe_conn_new(
-			g, hdr->src_cid, hdr->src_port, hdr->dst_port, hdr->type);
+		conn = fe_conn_new(g, hdr->src_cid, hdr->src_port, hdr->dst_port, hdr->type);
 	if (conn == NULL) {
 		send_rst(g, hdr);
 		return;
@@ -196,7 +195,7 @@ rx_dispatch(struct fe_guest *g, const struct fe_hdr *hdr, const struct fe_data *
 		g->active = NULL;
 	} else if (hdr->op != FE_OP_RST) {
 		/* After a reset of ours the other side's packets may still be under way. */
-		g->stats.faults[FE_FAULT_NO_CONNECTION] += g->stats.nb_rst_from_guest == 0;
+		g->stats.faults[FE_FAULT_NO_CONNECTION] += !g->reset_some;
 		send_rst(g, hdr);
 	}
 }
@@ -221,8 +220,8 @@ payload_iov(const struct fe_layout *layout, const struct fe_slot *slot, uint32_t
 			continue;
 		}
 		n = cap - skip < len ? cap - skip : len;
-		iov[data->nb_iov++] = (struct iovec){
-			.iov_base = slot->va + layout->pos[i] + skip, .iov_len = n};
+		iov[data->nb_iov++] =
+			(struct iovec){.iov_base = slot->va + layout->pos[i] + skip, .iov_len = n};
 		len -= n;
 		skip = 0;
 	}

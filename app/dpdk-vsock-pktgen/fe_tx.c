@@ -59,8 +59,8 @@ fill_payload(const struct fe_layout *layout, uint8_t *slot, struct fe_conn *conn
 }
 
 int
-fe_tx_packet(struct fe_guest *g, const struct fe_hdr *hdr, const void *payload,
-	struct fe_conn *fill_for)
+fe_tx_packet(
+	struct fe_guest *g, const struct fe_hdr *hdr, const void *payload, struct fe_conn *fill_for)
 {
 	const struct fe_layout *layout = &g->from_guest;
 	struct fe_vring *vr = &g->vrings[FE_QUEUE_FROM_GUEST];
@@ -103,7 +103,10 @@ fe_tx_packet(struct fe_guest *g, const struct fe_hdr *hdr, const void *payload,
 	else if (fill_for != NULL && g->ops->fill != NULL)
 		fill_payload(layout, slot->va, fill_for, hdr->len);
 	g->stats.nb_packets_from_guest++;
-	g->stats.nb_rst_from_guest += hdr->op == FE_OP_RST;
+	if (hdr->op == FE_OP_RST) {
+		g->stats.nb_rst_from_guest++;
+		g->reset_some = true;
+	}
 	g->stats.nb_credit_from_guest += hdr->op == FE_OP_CREDIT_UPDATE;
 	return 0;
 }
@@ -198,8 +201,8 @@ fe_tx_data(struct fe_conn *conn, const void *buf, uint32_t len, uint32_t flags)
 }
 
 int
-fe_guest_send_raw(struct fe_guest *g, const struct fe_hdr *hdr, const void *payload,
-	uint32_t payload_len)
+fe_guest_send_raw(
+	struct fe_guest *g, const struct fe_hdr *hdr, const void *payload, uint32_t payload_len)
 {
 	struct fe_hdr copy = *hdr;
 	struct fe_hdr wire;

@@ -48,7 +48,7 @@ enum fe_vu_request {
 #define FE_VU_MAX_FDS 8u
 
 struct fe_vu {
-	int fd;                  /**< -1 when there is no connection. */
+	int fd; /**< -1 when there is no connection. */
 	int timeout_ms;
 	uint64_t proto_features; /**< Set by fe_vu_set_protocol_features(). */
 };

@@ -81,7 +81,7 @@ struct fe_vring {
 	struct fe_vring_desc *indirect; /**< FE_VRING_MAX_SEGS per descriptor, or NULL. */
 	uint64_t indirect_gpa;
 	struct fe_vring_head *heads;
-	uint16_t *next;    /**< Links of the free list; the ring's own are never read back. */
+	uint16_t *next; /**< Links of the free list; the ring's own are never read back. */
 	uint16_t size;
 	uint16_t mask;
 	uint16_t free_head;
@@ -100,7 +100,7 @@ struct fe_vring_conf {
 	uint16_t size;       /**< Power of two up to FE_VRING_MAX_SIZE. */
 	unsigned int region; /**< Region of the guest memory that the ring lies in. */
 	bool event_idx;
-	bool indirect;       /**< Tables for indirect descriptors are set up. */
+	bool indirect; /**< Tables for indirect descriptors are set up. */
 };
 
 /** @return bytes of guest memory that fe_vring_init() takes, alignment included */
