@@ -37,18 +37,19 @@ seg_total_len(const struct vq_seg *segs, uint16_t nb_segs)
 /* A place in a list of segments: never at the end of a segment unless at the end of all. */
 struct seg_pos {
 	const struct vq_seg *seg;
-	const struct vq_seg *end;
+	uint32_t nb_left; /* segments from seg on; seg may be NULL when there are none */
 	uint32_t off;
 };
 
 static inline struct seg_pos
 pos_at(const struct vq_seg *segs, uint16_t nb_segs, uint32_t off)
 {
-	struct seg_pos pos = {.seg = segs, .end = segs + nb_segs, .off = off};
+	struct seg_pos pos = {.seg = segs, .nb_left = nb_segs, .off = off};
 
-	while (pos.seg != pos.end && pos.off >= pos.seg->len) {
+	while (pos.nb_left != 0 && pos.off >= pos.seg->len) {
 		pos.off -= pos.seg->len;
 		pos.seg++;
+		pos.nb_left--;
 	}
 	return pos;
 }
@@ -59,7 +60,7 @@ pos_room(const struct seg_pos *pos, uint32_t len)
 {
 	uint32_t room;
 
-	if (pos->seg == pos->end)
+	if (pos->nb_left == 0)
 		return 0;
 	room = pos->seg->len - pos->off;
 	return room < len ? room : len;
@@ -69,9 +70,10 @@ static inline void
 pos_advance(struct seg_pos *pos, uint32_t len)
 {
 	pos->off += len;
-	while (pos->seg != pos->end && pos->off >= pos->seg->len) {
+	while (pos->nb_left != 0 && pos->off >= pos->seg->len) {
 		pos->off -= pos->seg->len;
 		pos->seg++;
+		pos->nb_left--;
 	}
 }
 

@@ -180,8 +180,10 @@ read_and_write_everywhere(void)
 			}
 		}
 	}
-	CHECK_EQ(seg_read(c.segs, 0, 0, out, 4), 0);
-	CHECK_EQ(seg_write(c.segs, 0, 0, out, 4), 0);
+	CHECK_EQ(seg_read(NULL, 0, 0, out, 4), 0);
+	CHECK_EQ(seg_write(NULL, 0, 0, out, 4), 0);
+	CHECK_EQ(seg_copy(NULL, 0, 0, c.segs, c.nb, 0, 4), 0);
+	CHECK_EQ(seg_copy(c.segs, c.nb, 0, NULL, 0, 0, 4), 0);
 	CHECK_EQ(seg_read(c.segs, c.nb, UINT32_MAX, out, UINT32_MAX), 0);
 }
 
