@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* Announced blocking: the pool learns at once that it may start another worker. */
+
+#include <errno.h>
+
+#include "wq_internal.h"
+
+void
+wq_block_begin(void)
+{
+	struct wq_worker *w = wq_current;
+	int saved = errno;
+
+	if (w == NULL || w->current_pwq == NULL || w->block_depth++ > 0)
+		return;
+	wq_lock(&w->pool->lock);
+	if (!(w->flags & WQ_W_NOT_RUNNING) && wq_pool_work_waits(w->pool))
+		w->current_pwq->stats.woken++;
+	wq_worker_set_flags(w, WQ_W_BLOCKED);
+	wq_pool_unlock(w->pool);
+	errno = saved;
+}
+
+void
+wq_block_end(void)
+{
+	struct wq_worker *w = wq_current;
+	int saved = errno;
+
+	if (w == NULL || w->current_pwq == NULL)
+		return;
+	WQ_ASSERT(w->block_depth > 0);
+	if (--w->block_depth > 0)
+		return;
+	wq_lock(&w->pool->lock);
+	/* Who announces the end runs: what the monitor saw is over too. */
+	wq_worker_clear_flags(w, WQ_W_BLOCKED | WQ_W_SEEN_BLOCKED);
+	wq_pool_unlock(w->pool);
+	wq_monitor_arm();
+	errno = saved;
+}

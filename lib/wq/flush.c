@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * Flushing a workqueue by colours. Works carry the colour that their pwq had when they came. A flush
+ * takes the current colour for its own and gives the pwqs the next one; it is over when no pwq has a
+ * work of its colour in flight. The pwqs watch for one colour at a time, that of the first flusher;
+ * others queue behind it, several may share a colour; when all colours are taken they wait in an
+ * overflow list for the next one that becomes free.
+ */
+
+#include "wq_internal.h"
+
+static int
+next_colour(int colour)
+{
+	return (colour + 1) % WQ_NB_COLOURS;
+}
+
+/*
+ * A work whose queueing has returned may still be in an inbox or on its way from one pool to another,
+ * without a colour. Afterwards it has one. Works that come meanwhile are not waited for.
+ */
+static void
+settle_pool(struct wq_pool *pool)
+{
+	unsigned round = 0;
+	uint64_t mark;
+
+	wq_lock(&pool->lock);
+	mark = wq_inbox_mark(&pool->inbox);
+	while (!wq_inbox_reached(&pool->inbox, mark) || pool->nb_transit > 0) {
+		enum wq_inbox_state state = wq_pwq_drain(pool, 64);
+
+		if (state == WQ_INBOX_MORE && pool->nb_transit == 0)
+			continue;
+		/* A producer is half way, or somebody carries a work: let them. */
+		wq_pool_unlock(pool);
+		if (round++ < 100)
+			wq_yield();
+		else
+			wq_sleep_ns(50 * WQ_NS_PER_US);
+		wq_lock(&pool->lock);
+	}
+	wq_pool_unlock(pool);
+}
+
+void
+wq_flush_settle(struct workqueue *wq)
+{
+	struct wq_link *l;
+
+	wq_link_foreach(l, &wq->pwqs)
+		settle_pool(wq_container_of(l, struct wq_pwq, node)->pool);
+}
+
+/* The last pwq is done with the colour of the first flusher. P of that pwq is held. */
+void
+wq_flush_colour_done(struct workqueue *wq)
+{
+	/*
+	 * The first flusher is set before the count of pwqs and stays until it has been woken.
+	 * Acquire: pairs with the release in lead().
+	 */
+	wq_complete(&__atomic_load_n(&wq->first_flusher, __ATOMIC_ACQUIRE)->done);
+}
+
+/* Gives the pwqs the colour for works to come. M is held. */
+static void
+paint(struct workqueue *wq)
+{
+	struct wq_link *l;
+
+	wq_link_foreach(l, &wq->pwqs) {
+		struct wq_pwq *pwq = wq_container_of(l, struct wq_pwq, node);
+
+		wq_lock(&pwq->pool->lock);
+		pwq->work_colour = wq->work_colour;
+		wq_pool_unlock(pwq->pool);
+	}
+}
+
+/*
+ * Makes the pwqs watch for the flush colour on behalf of the first flusher. M is held. false: nothing
+ * of that colour was in flight, and nobody completes the flusher.
+ */
+static bool
+watch(struct workqueue *wq)
+{
+	bool waits = false;
+	struct wq_link *l;
+
+	/* One for ourselves: a pwq that finishes early must not complete the flush. */
+	__atomic_store_n(&wq->nb_pwqs_to_flush, 1, __ATOMIC_RELAXED);
+	wq_link_foreach(l, &wq->pwqs) {
+		struct wq_pwq *pwq = wq_container_of(l, struct wq_pwq, node);
+
+		wq_lock(&pwq->pool->lock);
+		WQ_ASSERT(pwq->flush_colour == WQ_NO_COLOUR);
+		if (pwq->nb_in_flight[wq->flush_colour] > 0) {
+			pwq->flush_colour = wq->flush_colour;
+			__atomic_add_fetch(&wq->nb_pwqs_to_flush, 1, __ATOMIC_RELAXED);
+			waits = true;
+		}
+		wq_pool_unlock(pwq->pool);
+	}
+	if (__atomic_sub_fetch(&wq->nb_pwqs_to_flush, 1, __ATOMIC_ACQ_REL) == 0 && waits)
+		wq_flush_colour_done(wq);
+	return waits;
+}
+
+/* The flusher leads now. M is held. false: its colour is done already. */
+static bool
+lead(struct workqueue *wq, struct wq_flusher *f)
+{
+	__atomic_store_n(&wq->first_flusher, f, __ATOMIC_RELEASE);
+	if (watch(wq))
+		return true;
+	__atomic_store_n(&wq->first_flusher, NULL, __ATOMIC_RELEASE);
+	return false;
+}
+
+/* Completes all flushers of the colour that is done, and frees the colour. M is held. */
+static void
+retire_colour(struct workqueue *wq)
+{
+	struct wq_link *l, *tmp;
+
+	wq_link_foreach_safe(l, tmp, &wq->flushers) {
+		struct wq_flusher *f = wq_container_of(l, struct wq_flusher, node);
+
+		if (f->colour != wq->flush_colour)
+			break;
+		wq_link_del(&f->node);
+		wq_complete(&f->done);
+	}
+	wq->flush_colour = next_colour(wq->flush_colour);
+}
+
+/* A colour is free: those who waited for one share it. M is held. */
+static void
+admit_overflow(struct workqueue *wq)
+{
+	struct wq_link *l;
+
+	if (wq_link_empty(&wq->overflow))
+		return;
+	wq_flush_settle(wq);
+	wq_link_foreach(l, &wq->overflow)
+		wq_container_of(l, struct wq_flusher, node)->colour = wq->work_colour;
+	wq_link_splice_tail(&wq->overflow, &wq->flushers);
+	wq->work_colour = next_colour(wq->work_colour);
+	paint(wq);
+}
+
+/* The colour that was watched for is done: hands the lead on. M is held. */
+static void
+cascade(struct workqueue *wq)
+{
+	__atomic_store_n(&wq->first_flusher, NULL, __ATOMIC_RELEASE);
+	for (;;) {
+		struct wq_flusher *next;
+
+		retire_colour(wq);
+		admit_overflow(wq);
+		if (wq_link_empty(&wq->flushers)) {
+			WQ_ASSERT(wq->flush_colour == wq->work_colour);
+			return;
+		}
+		next = wq_container_of(wq->flushers.next, struct wq_flusher, node);
+		WQ_ASSERT(next->colour == wq->flush_colour);
+		wq_link_del(&next->node);
+		if (lead(wq, next))
+			return;
+		wq_complete(&next->done);
+	}
+}
+
+/* Enters a flusher. M is held. false: there was nothing to wait for. */
+static bool
+enter(struct workqueue *wq, struct wq_flusher *f)
+{
+	if (next_colour(wq->work_colour) == wq->flush_colour) {
+		wq_link_append(&f->node, &wq->overflow);
+		return true;
+	}
+	wq_flush_settle(wq);
+	f->colour = wq->work_colour;
+	wq->work_colour = next_colour(wq->work_colour);
+	paint(wq);
+	if (wq->first_flusher != NULL) {
+		wq_link_append(&f->node, &wq->flushers);
+		return true;
+	}
+	WQ_ASSERT(f->colour == wq->flush_colour);
+	if (lead(wq, f))
+		return true;
+	wq->flush_colour = wq->work_colour;
+	return false;
+}
+
+void
+wq_flush(struct workqueue *wq)
+{
+	struct wq_flusher f = {.colour = WQ_NO_COLOUR};
+	bool waits;
+
+	/* It would wait for itself. */
+	WQ_ASSERT(!wq_in_work(wq));
+	wq_link_init(&f.node);
+	pthread_mutex_lock(&wq->mutex);
+	waits = enter(wq, &f);
+	pthread_mutex_unlock(&wq->mutex);
+	if (!waits)
+		return;
+	wq_wait_for(&f.done);
+	/*
+	 * Who was completed by the pwqs still leads, and hands on; the others were completed by a
+	 * leader. Nobody else may take the lead from it, so this can be looked at without M.
+	 */
+	if (__atomic_load_n(&wq->first_flusher, __ATOMIC_ACQUIRE) != &f)
+		return;
+	pthread_mutex_lock(&wq->mutex);
+	cascade(wq);
+	pthread_mutex_unlock(&wq->mutex);
+}
+
+/* Whether anything is queued to or runs for @wq. M is held. */
+static bool
+is_empty(struct workqueue *wq)
+{
+	bool empty = true;
+	struct wq_link *l;
+
+	wq_flush_settle(wq);
+	wq_link_foreach(l, &wq->pwqs) {
+		struct wq_pwq *pwq = wq_container_of(l, struct wq_pwq, node);
+
+		wq_lock(&pwq->pool->lock);
+		empty = empty && wq_pwq_idle(pwq);
+		wq_pool_unlock(pwq->pool);
+	}
+	return empty;
+}
+
+void
+wq_drain(struct workqueue *wq)
+{
+	bool empty;
+
+	/* Sequentially consistent: a producer that this thread has stopped knows of it. */
+	__atomic_add_fetch(&wq->draining, 1, __ATOMIC_SEQ_CST);
+	do {
+		wq_flush(wq);
+		pthread_mutex_lock(&wq->mutex);
+		empty = is_empty(wq);
+		pthread_mutex_unlock(&wq->mutex);
+	} while (!empty);
+	__atomic_sub_fetch(&wq->draining, 1, __ATOMIC_SEQ_CST);
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * The monitor: looks every millisecond while somebody runs, more seldom while there is nothing to
+ * find, and sleeps when nobody runs. It finds works that block unannounced and works that burn CPU,
+ * creates workers where nobody else can, calls rescuers, tells of stalls, and reaps spare workers.
+ */
+
+#include <string.h>
+
+#include "wq_internal.h"
+
+#define MONITOR (&wq_g.monitor)
+/* Longest periods, in periods: nothing waits; work waits and all was seen before. */
+#define QUIET_PERIODS 3
+#define SEEN_PERIODS  10
+/* Passes that find nobody before it sleeps: arming it again costs a system call. */
+#define LINGER_PASSES 4
+
+/* Work waits and nobody can create the worker it needs. P is held, and dropped meanwhile. */
+static void
+create_for(struct wq_pool *pool, uint64_t now)
+{
+	int rc;
+
+	if (!wq_pool_need_more(pool) || pool->nb_idle > 0 || pool->manager != NULL ||
+		now < pool->create_after_ns)
+		return;
+	pool->manager = (void *)-1;
+	wq_pool_unlock(pool);
+	rc = wq_worker_create(pool);
+	wq_lock(&pool->lock);
+	pool->manager = NULL;
+	pool->create_after_ns =
+		rc == 0 ? 0 : wq_now_ns() + wq_g.cfg.create_cooldown_ms * WQ_NS_PER_MS;
+	if (rc != 0)
+		wq_log(WQ_LOG_WARNING, "pool %u: cannot create a worker: %s", pool->id,
+			strerror(-rc));
+}
+
+/* Whether waiting work gets started at all. P is held. */
+static void
+check_progress(struct wq_pool *pool, uint64_t now)
+{
+	uint64_t mayday_ns = wq_g.cfg.mayday_ms * WQ_NS_PER_MS, stalled;
+
+	if (pool->nb_started != pool->progress_works || !wq_pool_work_waits(pool)) {
+		pool->progress_works = pool->nb_started;
+		pool->progress_ns = now;
+		pool->mayday_ns = 0;
+		pool->stall_told = false;
+		return;
+	}
+	stalled = now - pool->progress_ns;
+	if (stalled >= mayday_ns && pool->nb_idle == 0 &&
+		(pool->mayday_ns == 0 || now - pool->mayday_ns >= 10 * mayday_ns)) {
+		pool->mayday_ns = now;
+		wq_rescuer_mayday(pool);
+	}
+	if (stalled >= wq_g.cfg.watchdog_ms * WQ_NS_PER_MS && !pool->stall_told) {
+		pool->stall_told = true;
+		pool->nb_stalls++;
+		wq_log(WQ_LOG_ERR, "pool %u: no work started for %u ms, %u of %u workers idle",
+			pool->id, (unsigned)(stalled / WQ_NS_PER_MS), pool->nb_idle,
+			pool->nb_workers);
+	}
+}
+
+/* One pass over all pools. Returns when a worker is to be reaped. */
+static uint64_t
+pass(struct wq_watch *sum)
+{
+	uint32_t nb_pools = __atomic_load_n(&wq_g.nb_pools, __ATOMIC_ACQUIRE);
+	uint64_t reap = WQ_FOREVER, now = wq_now_ns();
+
+	for (uint32_t id = 1; id <= nb_pools; id++) {
+		struct wq_pool *pool = wq_pool_by_id(id);
+		uint64_t due;
+
+		wq_lock(&pool->lock);
+		create_for(pool, now);
+		check_progress(pool, now);
+		wq_pool_unlock(pool);
+		wq_watch_pool(pool, sum);
+		due = wq_reap_pool(pool, now);
+		if (due < reap)
+			reap = due;
+	}
+	return reap;
+}
+
+/*
+ * Says that it sleeps, then looks once more: who began to run before has not seen it. false: somebody
+ * runs.
+ */
+static bool
+disarm(void)
+{
+	uint32_t nb_pools = __atomic_load_n(&wq_g.nb_pools, __ATOMIC_ACQUIRE);
+	bool active = false;
+
+	__atomic_store_n(&MONITOR->ticking, 0, __ATOMIC_SEQ_CST);
+	for (uint32_t id = 1; id <= nb_pools && !active; id++) {
+		struct wq_pool *pool = wq_pool_by_id(id);
+
+		wq_lock(&pool->lock);
+		active = pool->nb_running > 0 || wq_pool_work_waits(pool);
+		wq_pool_unlock(pool);
+	}
+	if (active)
+		__atomic_store_n(&MONITOR->ticking, 1, __ATOMIC_SEQ_CST);
+	return !active;
+}
+
+static uint64_t
+next_period(uint64_t period, const struct wq_watch *sum)
+{
+	uint64_t base = wq_g.cfg.monitor_us * WQ_NS_PER_US, longest;
+
+	if (sum->found)
+		return base;
+	longest = base * (sum->waits ? SEEN_PERIODS : QUIET_PERIODS);
+	period *= 2;
+	return period < longest ? period : longest;
+}
+
+static void *
+monitor_main(void *arg)
+{
+	uint64_t period = wq_g.cfg.monitor_us * WQ_NS_PER_US;
+	unsigned quiet = 0;
+
+	pthread_setname_np(pthread_self(), "wq/monitor");
+	while (!__atomic_load_n(&MONITOR->stop, __ATOMIC_ACQUIRE)) {
+		struct wq_watch sum = {0};
+		uint64_t reap = pass(&sum), until;
+
+		quiet = sum.active ? 0 : quiet + 1;
+		if (quiet >= LINGER_PASSES && disarm()) {
+			wq_waker_sleep(&MONITOR->waker, reap);
+			__atomic_store_n(&MONITOR->ticking, 1, __ATOMIC_SEQ_CST);
+			period = wq_g.cfg.monitor_us * WQ_NS_PER_US;
+			quiet = 0;
+			continue;
+		}
+		period = next_period(period, &sum);
+		until = wq_now_ns() + period;
+		wq_waker_sleep(&MONITOR->waker, until < reap ? until : reap);
+	}
+	return arg;
+}
+
+int
+wq_monitor_start(void)
+{
+	int rc;
+
+	MONITOR->stop = false;
+	MONITOR->ticking = 1;
+	rc = wq_worker_start_thread(&MONITOR->thread, &wq_g.cpus, monitor_main, NULL);
+	MONITOR->started = rc == 0;
+	return rc;
+}
+
+void
+wq_monitor_stop(void)
+{
+	if (!MONITOR->started)
+		return;
+	__atomic_store_n(&MONITOR->stop, true, __ATOMIC_RELEASE);
+	wq_waker_wake(&MONITOR->waker);
+	pthread_join(MONITOR->thread, NULL);
+	MONITOR->started = false;
+}

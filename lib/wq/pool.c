@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "wq_internal.h"
+
+int
+wq_pool_create(int cpu, int scope, int pod, bool highpri, struct wq_pool **out)
+{
+	uint32_t id = __atomic_load_n(&wq_g.nb_pools, __ATOMIC_RELAXED) + 1;
+	struct wq_pool *pool;
+
+	if (id >= WQ_MAX_POOLS)
+		return -ENOSPC;
+	pool = aligned_alloc(WQ_LINE, sizeof(*pool));
+	if (pool == NULL)
+		return -ENOMEM;
+	*pool = (struct wq_pool){
+		.id = id,
+		.cpu = cpu,
+		.scope = scope,
+		.pod = pod,
+		.progress_ns = wq_now_ns(),
+		.flags = (cpu < 0 ? WQ_P_UNBOUND : 0) | (highpri ? WQ_P_HIGHPRI : 0),
+	};
+	wq_inbox_init(&pool->inbox);
+	wq_link_init(&pool->worklist);
+	wq_link_init(&pool->idle);
+	wq_link_init(&pool->workers);
+	wq_link_init(&pool->dying);
+	wq_link_init(&pool->cast_off);
+	for (unsigned i = 0; i < WQ_BUSY_SLOTS; i++)
+		wq_link_init(&pool->busy[i]);
+	if (cpu >= 0 && !CPU_ISSET(cpu, &wq_g.cpus))
+		pool->flags |= WQ_P_DISASSOCIATED;
+	wq_cpus_pool_mask(pool, &wq_g.cpus, &pool->cpus);
+	/* Without a worker the monitor is woken, and creates the first. */
+	pool->inbox.sleeper = &wq_g.monitor.waker;
+	/* Release: pairs with wq_pool_by_id() and with the monitor's walk. */
+	__atomic_store_n(&wq_g.pools[id], pool, __ATOMIC_RELEASE);
+	__atomic_store_n(&wq_g.nb_pools, id, __ATOMIC_RELEASE);
+	*out = pool;
+	return 0;
+}
+
+static void
+free_workers(struct wq_link *list)
+{
+	while (!wq_link_empty(list)) {
+		struct wq_worker *w = wq_container_of(list->next, struct wq_worker, node);
+
+		wq_link_del(&w->node);
+		free(w);
+	}
+}
+
+/* Stops and frees the workers, then the pool. Nothing is queued or queues any more. */
+void
+wq_pool_destroy(struct wq_pool *pool)
+{
+	struct wq_link stopped, *l;
+
+	wq_link_init(&stopped);
+	wq_lock(&pool->lock);
+	__atomic_store_n(&pool->inbox.sleeper, NULL, __ATOMIC_RELAXED);
+	wq_link_splice_tail(&pool->workers, &stopped);
+	wq_link_foreach(l, &stopped)
+		wq_container_of(l, struct wq_worker, node)->flags |= WQ_W_DIE;
+	wq_link_splice_tail(&pool->dying, &stopped);
+	wq_unlock(&pool->lock);
+	wq_link_foreach(l, &stopped) {
+		struct wq_worker *w = wq_container_of(l, struct wq_worker, node);
+
+		wq_waker_wake(&w->waker);
+		pthread_join(w->thread, NULL);
+	}
+	free_workers(&stopped);
+	free_workers(&pool->cast_off);
+	__atomic_store_n(&wq_g.pools[pool->id], NULL, __ATOMIC_RELEASE);
+	free(pool);
+}
+
+struct wq_pool *
+wq_pool_by_id(uint32_t id)
+{
+	return __atomic_load_n(&wq_g.pools[id], __ATOMIC_ACQUIRE);
+}
+
+/* Something waits to be executed, or to be taken from the inbox. P is held. */
+bool
+wq_pool_work_waits(const struct wq_pool *pool)
+{
+	return !wq_link_empty(&pool->worklist) || !wq_inbox_empty(&pool->inbox);
+}
+
+/* Work waits and nobody runs who would take it. P is held. */
+bool
+wq_pool_need_more(const struct wq_pool *pool)
+{
+	return pool->nb_running == 0 && wq_pool_work_waits(pool);
+}
+
+/* Wakes the worker that became idle last, whose cache and stack are warmest. P is held. */
+static void
+wake_idle(struct wq_pool *pool)
+{
+	struct wq_worker *w;
+
+	if (wq_link_empty(&pool->idle)) {
+		/* A manager creates one; without a manager the monitor sees what can be done. */
+		if (pool->manager == NULL)
+			wq_waker_wake(&wq_g.monitor.waker);
+		return;
+	}
+	w = wq_container_of(pool->idle.next, struct wq_worker, entry);
+	if (pool->to_wake == NULL)
+		pool->to_wake = w;
+	else if (pool->to_wake != w)
+		wq_waker_wake(&w->waker);
+}
+
+/*
+ * Leaves the pool so that no work is forgotten: whenever nobody runs, either a worker is woken for
+ * the work that waits, or producers know whom to wake. Must run before P is dropped after any change
+ * of nb_running, the idle list, or what waits. P is held.
+ */
+void
+wq_pool_settle(struct wq_pool *pool)
+{
+	struct wq_inbox *in = &pool->inbox;
+	struct wq_waker *waker;
+
+	if (wq_likely(pool->nb_running > 0)) {
+		/* A late producer may still take the old value: then a worker wakes in vain. */
+		if (wq_unlikely(__atomic_load_n(&in->sleeper, __ATOMIC_RELAXED) != NULL))
+			__atomic_store_n(&in->sleeper, NULL, __ATOMIC_RELAXED);
+		return;
+	}
+	if (wq_pool_work_waits(pool)) {
+		wake_idle(pool);
+		return;
+	}
+	waker = wq_link_empty(&pool->idle) ?
+		&wq_g.monitor.waker :
+		&wq_container_of(pool->idle.next, struct wq_worker, entry)->waker;
+	/*
+	 * Sequentially consistent store, then load of the tail: pairs with wq_queue_push(). Where it
+	 * stands already every producer sees it, but for those behind the one who takes it.
+	 */
+	if (__atomic_load_n(&in->sleeper, __ATOMIC_RELAXED) != waker)
+		__atomic_store_n(&in->sleeper, waker, __ATOMIC_SEQ_CST);
+	if (wq_unlikely(!wq_inbox_empty(in))) {
+		__atomic_store_n(&in->sleeper, NULL, __ATOMIC_RELAXED);
+		wake_idle(pool);
+	}
+}
+
+/* Settles, drops P, and wakes whom the holder chose. */
+void
+wq_pool_unlock(struct wq_pool *pool)
+{
+	struct wq_worker *w;
+
+	wq_pool_settle(pool);
+	w = pool->to_wake;
+	pool->to_wake = NULL;
+	wq_unlock(&pool->lock);
+	/* Workers' memory outlives the pool's last user: the worst is waking one in vain. */
+	if (wq_unlikely(w != NULL))
+		wq_waker_wake(&w->waker);
+}
+
+struct wq_link *
+wq_pool_busy_slot(struct wq_pool *pool, const struct wq_work *work)
+{
+	uint64_t h = (uint64_t)(uintptr_t)work * UINT64_C(0x9e3779b97f4a7c15);
+
+	return &pool->busy[h >> 58];
+}
+
+/* The worker that executes this work now. P is held. */
+struct wq_worker *
+wq_pool_find_executing(struct wq_pool *pool, const struct wq_work *work)
+{
+	struct wq_link *slot = wq_pool_busy_slot(pool, work), *l;
+
+	wq_link_foreach(l, slot) {
+		struct wq_worker *w = wq_container_of(l, struct wq_worker, entry);
+
+		/* Memory that was freed and came back with another function is another work. */
+		if (w->current_work == work && w->current_func == work->func)
+			return w;
+	}
+	return NULL;
+}
+
+/* How many idle workers are too many: two spares are free, more only while many are busy. */
+unsigned
+wq_pool_too_many(const struct wq_pool *pool)
+{
+	unsigned busy = pool->nb_workers - pool->nb_idle;
+	unsigned keep = 2 + busy / 4;
+
+	return pool->nb_idle > keep ? pool->nb_idle - keep : 0;
+}

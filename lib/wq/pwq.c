@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * A pwq ties a workqueue to a pool: it counts what is in flight by colour, keeps what is over
+ * max_active, and takes works from the pool's inbox to the pool's lists.
+ */
+
+#include "wq_internal.h"
+
+void
+wq_pwq_move_linked(struct wq_work *work, struct wq_link *to)
+{
+	struct wq_link *l = &work->entry;
+	bool linked;
+
+	do {
+		struct wq_work *cur = wq_container_of(l, struct wq_work, entry);
+
+		l = l->next;
+		linked = cur->flags & WQ_F_LINKED;
+		wq_link_del(&cur->entry);
+		wq_link_append(&cur->entry, to);
+	} while (linked);
+}
+
+/* A work that the caller holds the claim of enters the pool. P is held. */
+void
+wq_pwq_insert(struct wq_pwq *pwq, struct wq_work *work)
+{
+	struct wq_pool *pool = pwq->pool;
+
+	work->pwq = pwq;
+	work->colour = (uint8_t)pwq->work_colour;
+	pwq->nb_in_flight[pwq->work_colour]++;
+	if (wq_likely(pwq->nb_active < pwq->max_active && wq_link_empty(&pwq->inactive))) {
+		work->flags = 0;
+		pwq->nb_active++;
+		wq_link_append(&work->entry, &pool->worklist);
+	} else {
+		work->flags = WQ_F_INACTIVE;
+		wq_link_append(&work->entry, &pwq->inactive);
+	}
+	wq_set_where(work, WQ_WHERE(WQ_AT_POOL, pool->id));
+}
+
+/* Lets in what max_active allows. P is held. */
+void
+wq_pwq_activate(struct wq_pwq *pwq)
+{
+	while (pwq->nb_active < pwq->max_active && !wq_link_empty(&pwq->inactive)) {
+		struct wq_work *work =
+			wq_container_of(pwq->inactive.next, struct wq_work, entry);
+
+		/* Barriers behind it are linked to it: the first of the list is never one. */
+		wq_pwq_move_linked(work, &pwq->pool->worklist);
+		work->flags &= (uint8_t)~WQ_F_INACTIVE;
+		pwq->nb_active++;
+	}
+}
+
+/* A work of the pwq has been executed or cancelled. P is held. */
+void
+wq_pwq_done(struct wq_pwq *pwq, unsigned colour, unsigned flags)
+{
+	if (!(flags & WQ_F_INACTIVE)) {
+		pwq->nb_active--;
+		if (wq_unlikely(!wq_link_empty(&pwq->inactive)))
+			wq_pwq_activate(pwq);
+	}
+	if (wq_likely(--pwq->nb_in_flight[colour] != 0 || pwq->flush_colour != (int)colour))
+		return;
+	pwq->flush_colour = WQ_NO_COLOUR;
+	/* Acquire and release: the last pwq speaks for all. Pairs with wq_flush()'s count. */
+	if (__atomic_sub_fetch(&pwq->wq->nb_pwqs_to_flush, 1, __ATOMIC_ACQ_REL) == 0)
+		wq_flush_colour_done(pwq->wq);
+}
+
+void
+wq_pwq_set_max_active(struct wq_pwq *pwq, int max_active)
+{
+	wq_lock(&pwq->pool->lock);
+	pwq->max_active = max_active;
+	wq_pwq_activate(pwq);
+	wq_pool_unlock(pwq->pool);
+}
+
+/* Nothing in flight. P is held. */
+bool
+wq_pwq_idle(const struct wq_pwq *pwq)
+{
+	for (unsigned i = 0; i < WQ_NB_COLOURS; i++) {
+		if (pwq->nb_in_flight[i] != 0)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * A work came that was last executed in another pool: should it still run there, it has to wait
+ * there. P of @pool is held and dropped meanwhile; pool->nb_transit tells flushers that a work
+ * is in nobody's list.
+ */
+static void
+place_foreign(struct wq_pool *pool, struct wq_work *work, uint32_t last_id)
+{
+	struct wq_pwq *pwq = work->pwq;
+	struct wq_pool *last = wq_pool_by_id(last_id);
+	struct wq_worker *w;
+	bool placed = false;
+
+	/* Left from before a wq_exit(). */
+	if (last == NULL) {
+		wq_pwq_insert(pwq, work);
+		return;
+	}
+	pool->nb_transit++;
+	wq_pool_unlock(pool);
+	wq_lock(&last->lock);
+	w = wq_pool_find_executing(last, work);
+	if (w != NULL && w->current_pwq->wq == pwq->wq) {
+		wq_pwq_insert(w->current_pwq, work);
+		placed = true;
+	}
+	wq_pool_unlock(last);
+	wq_lock(&pool->lock);
+	pool->nb_transit--;
+	if (!placed)
+		wq_pwq_insert(pwq, work);
+}
+
+/*
+ * Takes up to @budget works from the inbox of a pool to its lists. P is held; it may be dropped in
+ * between.
+ */
+enum wq_inbox_state
+wq_pwq_drain(struct wq_pool *pool, unsigned budget)
+{
+	enum wq_inbox_state state;
+
+	for (; budget > 0; budget--) {
+		struct wq_work *work = wq_inbox_pop(&pool->inbox, &state);
+		uint32_t last;
+
+		if (work == NULL)
+			return state;
+		last = __atomic_load_n(&work->last_pool, __ATOMIC_RELAXED);
+		if (wq_likely(last == 0 || last == pool->id || (work->pwq->wq->flags & WQ_ORDERED)))
+			wq_pwq_insert(work->pwq, work);
+		else
+			place_foreign(pool, work, last);
+	}
+	return WQ_INBOX_MORE;
+}
+
+/*
+ * Takes what was in the inbox when it was called, as far as it can be reached, to the lists. P is
+ * held; it may be dropped in between.
+ */
+void
+wq_pwq_drain_marked(struct wq_pool *pool)
+{
+	uint64_t mark = wq_inbox_mark(&pool->inbox);
+
+	while (!wq_inbox_reached(&pool->inbox, mark)) {
+		if (wq_pwq_drain(pool, 64) != WQ_INBOX_MORE)
+			return;
+	}
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * A rescuer: one thread per workqueue with WQ_MEM_RECLAIM, made with it, that joins a pool whose own
+ * workers are all stuck and executes the workqueue's works there.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "wq_internal.h"
+
+/* The pwq calls for its rescuer. P is held. */
+static void
+call_rescuer(struct wq_pwq *pwq)
+{
+	struct workqueue *wq = pwq->wq;
+	bool called = false;
+
+	wq_lock(&wq->mayday_lock);
+	if (wq_link_empty(&pwq->mayday)) {
+		wq_link_append(&pwq->mayday, &wq->maydays);
+		called = true;
+	}
+	wq_unlock(&wq->mayday_lock);
+	if (called) {
+		pwq->stats.mayday++;
+		wq_waker_wake(&wq->rescuer->waker);
+	}
+}
+
+/* Work waits in vain: calls the rescuers of all that have one. P is held. */
+void
+wq_rescuer_mayday(struct wq_pool *pool)
+{
+	struct wq_link *l;
+
+	wq_pwq_drain_marked(pool);
+	wq_link_foreach(l, &pool->worklist) {
+		struct wq_pwq *pwq = wq_container_of(l, struct wq_work, entry)->pwq;
+
+		if (pwq->wq->rescuer != NULL)
+			call_rescuer(pwq);
+	}
+}
+
+static struct wq_pwq *
+next_mayday(struct workqueue *wq)
+{
+	struct wq_pwq *pwq = NULL;
+
+	wq_lock(&wq->mayday_lock);
+	if (!wq_link_empty(&wq->maydays)) {
+		pwq = wq_container_of(wq->maydays.next, struct wq_pwq, mayday);
+		wq_link_del(&pwq->mayday);
+	}
+	wq_unlock(&wq->mayday_lock);
+	return pwq;
+}
+
+/* Takes the works of a pwq from the worklist. P is held. */
+static void
+take_works(struct wq_worker *w, struct wq_pwq *pwq)
+{
+	struct wq_link *l = pwq->pool->worklist.next;
+
+	while (l != &pwq->pool->worklist) {
+		struct wq_work *work = wq_container_of(l, struct wq_work, entry);
+
+		if (work->pwq != pwq) {
+			l = l->next;
+			continue;
+		}
+		/* Those linked behind it go too: find the next one before. */
+		while (wq_container_of(l, struct wq_work, entry)->flags & WQ_F_LINKED)
+			l = l->next;
+		l = l->next;
+		(void)wq_execute_assign(w, work);
+	}
+}
+
+static void
+rescue(struct wq_worker *w, struct wq_pwq *pwq)
+{
+	struct wq_pool *pool = pwq->pool;
+	cpu_set_t cpus;
+
+	wq_lock(&pool->lock);
+	cpus = pool->cpus;
+	wq_unlock(&pool->lock);
+	pthread_setaffinity_np(pthread_self(), sizeof(cpus), &cpus);
+
+	wq_lock(&pool->lock);
+	w->pool = pool;
+	do {
+		take_works(w, pwq);
+		wq_execute_scheduled(w);
+		/* As long as the pool cannot help itself, its next work may be ours as well. */
+		wq_pwq_drain_marked(pool);
+		take_works(w, pwq);
+	} while (!wq_link_empty(&w->scheduled));
+	wq_pool_unlock(pool);
+}
+
+static void *
+rescuer_main(void *arg)
+{
+	struct wq_worker *w = arg;
+	struct workqueue *wq = w->rescues;
+	bool stop = false;
+
+	wq_current = w;
+	pthread_setname_np(pthread_self(), w->name);
+	__atomic_store_n(&w->tid, wq_gettid(), __ATOMIC_RELEASE);
+	while (!stop) {
+		struct wq_pwq *pwq;
+
+		wq_waker_sleep(&w->waker, WQ_FOREVER);
+		stop = __atomic_load_n(&wq->rescuer_stop, __ATOMIC_ACQUIRE);
+		while ((pwq = next_mayday(wq)) != NULL)
+			rescue(w, pwq);
+	}
+	return NULL;
+}
+
+int
+wq_rescuer_create(struct workqueue *wq)
+{
+	struct wq_worker *w = aligned_alloc(WQ_LINE, sizeof(*w));
+	cpu_set_t cpus;
+	int rc;
+
+	if (w == NULL)
+		return -ENOMEM;
+	*w = (struct wq_worker){
+		.flags = WQ_W_PREP | WQ_W_RESCUER,
+		.rescues = wq,
+	};
+	wq_link_init(&w->entry);
+	wq_link_init(&w->node);
+	wq_link_init(&w->scheduled);
+	snprintf(w->name, sizeof(w->name), "wq/r:%.10s", wq->name);
+	wq_get_cpus(&cpus);
+	rc = wq_worker_start_thread(&w->thread, &cpus, rescuer_main, w);
+	if (rc != 0) {
+		free(w);
+		return rc;
+	}
+	wq->rescuer = w;
+	return 0;
+}
+
+/* The workqueue is drained. */
+void
+wq_rescuer_destroy(struct workqueue *wq)
+{
+	struct wq_worker *w = wq->rescuer;
+
+	__atomic_store_n(&wq->rescuer_stop, true, __ATOMIC_RELEASE);
+	wq_waker_wake(&w->waker);
+	pthread_join(w->thread, NULL);
+	wq->rescuer = NULL;
+	free(w);
+}

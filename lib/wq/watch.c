@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/*
+ * What the monitor sees of a pool's workers: who is asleep inside a work without having said so, and
+ * who burns CPU. A worker counts when it was in the same execution at the pass before.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "wq_internal.h"
+
+/* Workers looked at in one pass of a pool; the others' turn comes in the next. */
+#define MAX_SUSPECTS 64
+
+struct suspect {
+	struct wq_worker *w;
+	uint64_t nb_works; /* the execution that is meant */
+	pid_t tid;
+	bool blocked;
+	bool readable;
+};
+
+uint64_t
+wq_watch_thread_cpu_ns(pthread_t thread)
+{
+	struct timespec ts;
+	clockid_t clock;
+
+	if (pthread_getcpuclockid(thread, &clock) != 0 || clock_gettime(clock, &ts) != 0)
+		return 0;
+	return (uint64_t)ts.tv_sec * WQ_NS_PER_SEC + (uint64_t)ts.tv_nsec;
+}
+
+/* The scheduler's state of a thread, as in /proc/PID/stat; 0 when it cannot be told. */
+static char
+thread_state(pid_t tid)
+{
+	char path[64], buf[128];
+	const char *paren;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	n = read(fd, buf, sizeof(buf) - 1);
+	close(fd);
+	if (n <= 0)
+		return 0;
+	buf[n] = '\0';
+	/* The name is in parentheses, and may hold any. */
+	paren = strrchr(buf, ')');
+	return paren != NULL && paren[1] == ' ' ? paren[2] : 0;
+}
+
+/*
+ * Accounts CPU time of a long execution and finds out whether it burns. P is held.
+ */
+static void
+account(struct wq_worker *w, bool *found)
+{
+	struct wq_pwq *pwq = w->current_pwq;
+	uint64_t cpu = wq_watch_thread_cpu_ns(w->thread);
+
+	if (cpu == 0)
+		return;
+	if (w->seen_cpu_ns == 0) {
+		w->hog_cpu_ns = cpu;
+	} else if (cpu > w->seen_cpu_ns) {
+		pwq->stats.cpu_ns += cpu - w->seen_cpu_ns;
+	}
+	w->seen_cpu_ns = cpu;
+	if (!(w->flags & WQ_W_NOT_RUNNING) &&
+		cpu - w->hog_cpu_ns >= wq_g.cfg.cpu_intensive_us * WQ_NS_PER_US) {
+		wq_worker_set_flags(w, WQ_W_CPU_INTENSIVE);
+		pwq->stats.cpu_hogs++;
+		*found = true;
+	}
+}
+
+/* Whether the monitor can learn more about a worker by its scheduler state. P is held. */
+static bool
+is_suspect(const struct wq_worker *w)
+{
+	uint32_t why_not = w->flags & WQ_W_NOT_RUNNING;
+
+	return why_not == 0 || why_not == WQ_W_SEEN_BLOCKED;
+}
+
+static unsigned
+collect(struct wq_pool *pool, struct suspect *suspects, struct wq_watch *sum)
+{
+	unsigned nb = 0;
+	struct wq_link *l;
+
+	wq_link_foreach(l, &pool->workers) {
+		struct wq_worker *w = wq_container_of(l, struct wq_worker, node);
+		uint64_t cpu_before = w->seen_cpu_ns;
+
+		if (w->current_pwq == NULL)
+			continue;
+		if (w->seen_works != w->nb_works) {
+			/* New to us, and perhaps long gone at the next pass. */
+			w->seen_works = w->nb_works;
+			sum->active |= !(w->flags & WQ_W_BLOCKED);
+			continue;
+		}
+		account(w, &sum->found);
+		sum->active |= w->seen_cpu_ns != cpu_before;
+		if (is_suspect(w) && nb < MAX_SUSPECTS) {
+			suspects[nb++] = (struct suspect){
+				.w = w,
+				.nb_works = w->nb_works,
+				.tid = __atomic_load_n(&w->tid, __ATOMIC_ACQUIRE),
+			};
+		}
+	}
+	return nb;
+}
+
+/* What was read is only worth something if the execution is still the same. P is held. */
+static void
+judge(const struct suspect *s, struct wq_pool *pool, struct wq_watch *sum)
+{
+	struct wq_worker *w = s->w;
+
+	if (!s->readable || w->current_pwq == NULL || w->nb_works != s->nb_works ||
+		!is_suspect(w))
+		return;
+	if (s->blocked && !(w->flags & WQ_W_SEEN_BLOCKED)) {
+		wq_worker_set_flags(w, WQ_W_SEEN_BLOCKED);
+		w->current_pwq->stats.blocked++;
+		if (wq_pool_work_waits(pool))
+			w->current_pwq->stats.woken++;
+		sum->found = true;
+	} else if (!s->blocked && (w->flags & WQ_W_SEEN_BLOCKED)) {
+		wq_worker_clear_flags(w, WQ_W_SEEN_BLOCKED);
+		sum->found = true;
+	}
+}
+
+void
+wq_watch_pool(struct wq_pool *pool, struct wq_watch *sum)
+{
+	struct suspect suspects[MAX_SUSPECTS];
+	unsigned nb;
+
+	wq_lock(&pool->lock);
+	nb = collect(pool, suspects, sum);
+	wq_pool_unlock(pool);
+	/* Reading takes microseconds each: not under the lock. Only we let workers go. */
+	for (unsigned i = 0; i < nb; i++) {
+		char state = thread_state(suspects[i].tid);
+
+		suspects[i].readable = state != 0;
+		suspects[i].blocked = state == 'S' || state == 'D';
+	}
+	wq_lock(&pool->lock);
+	for (unsigned i = 0; i < nb; i++)
+		judge(&suspects[i], pool, sum);
+	sum->active |= pool->nb_running > 0 || wq_pool_work_waits(pool);
+	sum->waits |= wq_pool_work_waits(pool);
+	wq_pool_unlock(pool);
+}

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* The life of a worker: create, start, look for work, sleep, die. */
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "wq_internal.h"
+
+/* Works taken from the inbox at once: enough to share the cost, few enough to keep lists short. */
+#define DRAIN_BATCH 16
+/* Nice value of workers of high priority, where the process may set it. */
+#define HIGHPRI_NICE (-20)
+
+__thread struct wq_worker *wq_current;
+
+void
+wq_worker_set_flags(struct wq_worker *w, uint32_t flags)
+{
+	if (!(w->flags & WQ_W_NOT_RUNNING) && (flags & WQ_W_NOT_RUNNING))
+		w->pool->nb_running--;
+	w->flags |= flags;
+}
+
+void
+wq_worker_clear_flags(struct wq_worker *w, uint32_t flags)
+{
+	uint32_t old = w->flags;
+
+	w->flags &= ~flags;
+	if ((old & WQ_W_NOT_RUNNING) && !(w->flags & WQ_W_NOT_RUNNING))
+		w->pool->nb_running++;
+}
+
+void
+wq_worker_enter_idle(struct wq_worker *w)
+{
+	struct wq_pool *pool = w->pool;
+
+	w->flags |= WQ_W_IDLE;
+	w->idle_since_ns = wq_now_ns();
+	pool->nb_idle++;
+	wq_link_push(&w->entry, &pool->idle);
+	/* The monitor sleeps without limit until there is somebody to reap. */
+	if (wq_unlikely(wq_pool_too_many(pool) == 1))
+		wq_monitor_arm();
+}
+
+void
+wq_worker_leave_idle(struct wq_worker *w)
+{
+	w->flags &= ~(uint32_t)WQ_W_IDLE;
+	w->pool->nb_idle--;
+	wq_link_del(&w->entry);
+}
+
+/* Waits for a producer that is between its two steps. @round counts from 0. */
+static void
+wait_half_linked(unsigned round)
+{
+	if (round < 64) {
+		for (unsigned i = 0; i < 16; i++)
+			wq_pause();
+	} else if (round < 128) {
+		wq_yield();
+	} else {
+		/* It was preempted, perhaps by us: give its CPU away for real. */
+		wq_sleep_ns(50 * WQ_NS_PER_US);
+	}
+}
+
+/*
+ * Makes the worklist hold something if anything waits. P is held and dropped while a producer is
+ * waited for. false: nothing waits.
+ */
+static bool
+fill_worklist(struct wq_pool *pool)
+{
+	unsigned round = 0;
+
+	while (wq_link_empty(&pool->worklist)) {
+		enum wq_inbox_state state = wq_pwq_drain(pool, DRAIN_BATCH);
+
+		if (!wq_link_empty(&pool->worklist))
+			return true;
+		if (state == WQ_INBOX_EMPTY)
+			return false;
+		if (state == WQ_INBOX_HALF) {
+			wq_pool_unlock(pool);
+			wait_half_linked(round++);
+			wq_lock(&pool->lock);
+		}
+	}
+	return true;
+}
+
+/*
+ * Looks for new work a little longer, so that producers need not wake anybody. Counted as running
+ * meanwhile. P is held and dropped. true: there is some.
+ */
+static bool
+spin(struct wq_worker *w)
+{
+	struct wq_pool *pool = w->pool;
+	bool counted = !(w->flags & WQ_W_NOT_RUNNING);
+	uint64_t until;
+
+	if (wq_g.cfg.spin_us == 0 || pool->nb_running > (counted ? 1 : 0) ||
+		(w->flags & WQ_W_RESCUER))
+		return false;
+	if (!counted)
+		pool->nb_running++;
+	wq_pool_unlock(pool);
+	until = wq_now_ns() + wq_g.cfg.spin_us * WQ_NS_PER_US;
+	do {
+		for (unsigned i = 0; i < 8 && wq_inbox_quiet(&pool->inbox); i++)
+			wq_pause();
+	} while (wq_inbox_quiet(&pool->inbox) && wq_now_ns() < until);
+	wq_lock(&pool->lock);
+	if (!counted)
+		pool->nb_running--;
+	return wq_pool_work_waits(pool);
+}
+
+/* Executes until nothing waits, or until another worker of a managed pool runs as well. */
+static void
+work(struct wq_worker *w)
+{
+	struct wq_pool *pool = w->pool;
+
+	do {
+		while (pool->nb_running <= 1 && fill_worklist(pool)) {
+			struct wq_work *first =
+				wq_container_of(pool->worklist.next, struct wq_work, entry);
+
+			if (wq_execute_assign(w, first))
+				wq_execute_scheduled(w);
+		}
+	} while (pool->nb_running <= 1 && spin(w));
+}
+
+/* From waking to the next sleep. P is held, and dropped at the end. */
+static void
+serve(struct wq_worker *w)
+{
+	struct wq_pool *pool = w->pool;
+
+	wq_worker_leave_idle(w);
+	while (wq_pool_need_more(pool)) {
+		if (pool->nb_idle == 0 && wq_manager_run(w))
+			continue;
+		wq_worker_clear_flags(w, WQ_W_PREP);
+		wq_monitor_arm();
+		work(w);
+		wq_worker_set_flags(w, WQ_W_PREP);
+	}
+	wq_worker_enter_idle(w);
+	wq_pool_unlock(pool);
+}
+
+static void *
+worker_main(void *arg)
+{
+	struct wq_worker *w = arg;
+	struct wq_pool *pool = w->pool;
+	bool dies = false;
+
+	wq_current = w;
+	pthread_setname_np(pthread_self(), w->name);
+	__atomic_store_n(&w->tid, wq_gettid(), __ATOMIC_RELEASE);
+	/* Refused without the privilege: then such workers are as others. */
+	if (pool->flags & WQ_P_HIGHPRI)
+		(void)setpriority(PRIO_PROCESS, (id_t)w->tid, HIGHPRI_NICE);
+	while (!dies) {
+		wq_waker_sleep(&w->waker, WQ_FOREVER);
+		wq_lock(&pool->lock);
+		dies = w->flags & WQ_W_DIE;
+		if (!dies)
+			serve(w);
+		else
+			wq_pool_unlock(pool);
+	}
+	return NULL;
+}
+
+/* A thread of the library: on given CPUs, with all signals left to the program's own threads. */
+int
+wq_worker_start_thread(pthread_t *thread, const cpu_set_t *cpus, void *(*fn)(void *), void *arg)
+{
+	pthread_attr_t attr;
+	sigset_t all;
+	int rc;
+
+	rc = pthread_attr_init(&attr);
+	if (rc != 0)
+		return -rc;
+	sigfillset(&all);
+	pthread_attr_setsigmask_np(&attr, &all);
+	pthread_attr_setaffinity_np(&attr, sizeof(*cpus), cpus);
+	rc = pthread_create(thread, &attr, fn, arg);
+	pthread_attr_destroy(&attr);
+	return -rc;
+}
+
+static int
+take_id(struct wq_pool *pool)
+{
+	for (unsigned i = 0; i < WQ_MAX_WORKERS / 64; i++) {
+		if (~pool->ids[i] != 0) {
+			int bit = __builtin_ctzll(~pool->ids[i]);
+
+			pool->ids[i] |= UINT64_C(1) << bit;
+			return (int)i * 64 + bit;
+		}
+	}
+	return -1;
+}
+
+static void
+name_worker(struct wq_worker *w, const struct wq_pool *pool)
+{
+	const char *suffix = pool->flags & WQ_P_HIGHPRI ? "H" : "";
+	char name[64];
+
+	if (pool->flags & WQ_P_UNBOUND)
+		snprintf(name, sizeof(name), "wq/u%u:%u%s", pool->id, w->id, suffix);
+	else
+		snprintf(name, sizeof(name), "wq/%d:%u%s", pool->cpu, w->id, suffix);
+	/* The kernel keeps 15 bytes of a thread's name. */
+	snprintf(w->name, sizeof(w->name), "%.15s", name);
+}
+
+/* A struct for a new worker, with its id and name. P is not held. */
+static int
+prepare(struct wq_pool *pool, struct wq_worker **out)
+{
+	struct wq_worker *w = NULL;
+	int id, rc;
+
+	wq_lock(&pool->lock);
+	if (!wq_link_empty(&pool->cast_off)) {
+		w = wq_container_of(pool->cast_off.next, struct wq_worker, node);
+		wq_link_del(&w->node);
+	}
+	id = take_id(pool);
+	wq_unlock(&pool->lock);
+	if (w == NULL) {
+		w = aligned_alloc(WQ_LINE, sizeof(*w));
+		if (w != NULL)
+			w->waker.word = WQ_WAKER_AWAKE;
+	}
+	if (w == NULL || id < 0) {
+		if (id >= 0) {
+			wq_lock(&pool->lock);
+			pool->ids[id / 64] &= ~(UINT64_C(1) << id % 64);
+			wq_unlock(&pool->lock);
+		}
+		rc = w == NULL ? -ENOMEM : -EAGAIN;
+		if (w != NULL) {
+			wq_lock(&pool->lock);
+			wq_link_push(&w->node, &pool->cast_off);
+			wq_unlock(&pool->lock);
+		}
+		return rc;
+	}
+	/* Not the waker: somebody may be late to wake who had the struct before. */
+	memset((char *)w + offsetof(struct wq_worker, pool), 0,
+		sizeof(*w) - offsetof(struct wq_worker, pool));
+	w->pool = pool;
+	w->id = (uint32_t)id;
+	w->flags = WQ_W_PREP;
+	wq_link_init(&w->entry);
+	wq_link_init(&w->node);
+	wq_link_init(&w->scheduled);
+	name_worker(w, pool);
+	*out = w;
+	return 0;
+}
+
+/*
+ * Creates and starts a worker; it is idle then. P is not held.
+ */
+int
+wq_worker_create(struct wq_pool *pool)
+{
+	struct wq_worker *w;
+	cpu_set_t cpus;
+	uint32_t gen;
+	int rc;
+
+	rc = prepare(pool, &w);
+	if (rc != 0)
+		return rc;
+	wq_lock(&pool->lock);
+	cpus = pool->cpus;
+	gen = pool->cpus_gen;
+	wq_unlock(&pool->lock);
+	rc = wq_worker_start_thread(&w->thread, &cpus, worker_main, w);
+	wq_lock(&pool->lock);
+	if (rc != 0) {
+		pool->ids[w->id / 64] &= ~(UINT64_C(1) << w->id % 64);
+		pool->nb_create_failed++;
+		wq_link_push(&w->node, &pool->cast_off);
+		wq_unlock(&pool->lock);
+		return rc;
+	}
+	if (pool->cpus_gen != gen)
+		pthread_setaffinity_np(w->thread, sizeof(pool->cpus), &pool->cpus);
+	if (pool->flags & (WQ_P_UNBOUND | WQ_P_DISASSOCIATED))
+		w->flags |= WQ_W_UNBOUND;
+	wq_link_append(&w->node, &pool->workers);
+	pool->nb_workers++;
+	pool->nb_created++;
+	wq_worker_enter_idle(w);
+	wq_pool_unlock(pool);
+	return 0;
+}
