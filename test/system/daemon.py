@@ -60,16 +60,17 @@ class Daemon:
     """One process of the daemon with its own directory of sockets.
 
     cids: one port for each, named vsock_vhost<n>, with `port_args` {cid: {key: value}} on top.
+    uds: whether they have a host side; name: that of its socket instead of <cid>.vsock.
     """
 
     def __init__(self, cids=(3,), port_args=None, eal=("-l", "0-1"), app=("--idle", "adaptive"),
-                 uds=True):
-        self.dir = tempfile.mkdtemp(prefix="vs")
+                 uds=True, name=None):
+        self.dir = tempfile.mkdtemp(prefix="vs", dir="/tmp")    # paths have 107 bytes
         self.prefix = os.path.basename(self.dir)
         self.ports = {}
         for i, cid in enumerate(cids):
             self.ports[cid] = Port(f"vsock_vhost{i}", cid, f"{self.dir}/{cid}.sock",
-                                   f"{self.dir}/{cid}.vsock" if uds else None,
+                                   f"{self.dir}/{name or f'{cid}.vsock'}" if uds else None,
                                    dict((port_args or {}).get(cid, {})))
         self.eal = list(eal)
         self.app = list(app)

@@ -56,6 +56,7 @@ def test_host_closes(rig, nb_bytes, maker):
     assert not guest.strays
 
 
+@pytest.mark.drops("host_error")
 @MAKERS
 def test_host_closes_with_the_guests_data_unread(rig, maker):
     """The program closes without reading: the guest learns, by SHUTDOWN or by RST."""

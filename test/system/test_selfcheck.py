@@ -12,8 +12,9 @@ import struct
 import pytest
 import shapes
 import vhost_user
+from conn import Violation
 from daemon import pattern
-from guest import RX, TX, Guest, Violation
+from guest import RX, TX, Guest
 from loop import Loop, Timeout
 from virtqueue import DESC_INDIRECT, DESC_NEXT, DESC_WRITE, GuestMemory, RingError, SplitQueue
 from virtqueue import need_event

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What an operator can see: DPDK's telemetry socket.  The names are an interface."""
+
+import ast
+import json
+import os
+
+import pytest
+from daemon import Telemetry, pattern
+from vsock_codec import HOST_CID, Header, Op, Type
+
+COUNTERS = {"from_guest_packets", "from_guest_bytes", "to_guest_packets", "to_guest_bytes"}
+
+# Reasons that no test of this suite can make the daemon count, and why.
+NOT_HERE = {
+}
+
+
+def reasons_with_a_test():
+    """Every reason named in a drops(...) mark of a test file."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    found = set()
+    for name in os.listdir(here):
+        if not name.startswith("test_") or not name.endswith(".py"):
+            continue
+        with open(os.path.join(here, name), encoding="utf-8") as file:
+            tree = ast.parse(file.read())
+        for node in ast.walk(tree):
+            if (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+                    and node.func.attr == "drops"):
+                found |= {a.value for a in node.args if isinstance(a, ast.Constant)}
+    return found
+
+
+def test_every_drop_reason_has_a_test(rig):
+    """A reason that the running daemon knows and no test asserts is a missing test; a mark with a
+    reason that it does not know is a mistake."""
+    known = set(rig.daemon.drops())
+    tested = reasons_with_a_test()
+    assert known, "no reasons at all"
+    assert not known - tested - set(NOT_HERE), "reasons without a test"
+    assert not tested - known, "tests of unknown reasons"
+    assert not set(NOT_HERE) & tested
+
+
+def test_list(rig):
+    assert sorted(rig.daemon.telemetry("/vsock/list")) == ["vsock_vhost0", "vsock_vhost1"]
+
+
+def test_port_without_a_guest(rig):
+    port = rig.daemon.port(3)
+    assert port["cid"] == 3
+    assert port["iface"] == rig.daemon.ports[3].iface
+    assert port["uds"] == rig.daemon.ports[3].uds
+    assert port["lcore"] == 1
+
+
+def flat(value):
+    """All keys of nested dictionaries with their values."""
+    out = {}
+    for key, inner in value.items():
+        if isinstance(inner, dict):
+            out.update(flat(inner))
+        else:
+            out[key] = inner
+    return out
+
+
+def test_traffic_is_counted(rig):
+    """Packets and bytes of a port and of the whole, in the right direction."""
+    guest = rig.guest(3)
+    host, conn = rig.host_to_guest(guest)
+    before = flat(rig.daemon.port(3)), flat(rig.daemon.stats()), flat(rig.daemon.port(4))
+    for _ in range(10):
+        conn.send(pattern(1000))
+    rig.until(lambda: len(host.rx) == 10_000, "data")
+    host.send(pattern(7000))
+    rig.until(lambda: len(conn.rx) == 7000, "data")
+    rig.until(lambda: guest.idle, "all taken")
+    after = flat(rig.daemon.port(3)), flat(rig.daemon.stats()), flat(rig.daemon.port(4))
+    for old, new in list(zip(before, after))[:2]:
+        assert new["from_guest_bytes"] - old["from_guest_bytes"] == 10_000
+        assert new["to_guest_bytes"] - old["to_guest_bytes"] == 7000
+        assert new["from_guest_packets"] - old["from_guest_packets"] >= 10
+        assert new["to_guest_packets"] - old["to_guest_packets"] >= 2
+    for key in COUNTERS:
+        assert after[2][key] == before[2][key]
+
+
+def test_drops_are_counted_by_port_and_in_all(rig):
+    """One reason, one packet, one count: at the port that it came from, and in the sum."""
+    guest = rig.guest(3)
+    rig.guest(4)
+    before = rig.daemon.port(3)["drops"], rig.daemon.port(4)["drops"], rig.daemon.drops()
+    for i in range(7):
+        guest.transmit(Header(3, HOST_CID, 1000 + i, 1, 0, Type.STREAM, Op.CREDIT_UPDATE))
+    rig.until(lambda: len(guest.strays) == 7, "answers")
+    rig.until(lambda: guest.idle, "all taken")
+    after = rig.daemon.port(3)["drops"], rig.daemon.port(4)["drops"], rig.daemon.drops()
+    assert after[0]["no_conn"] - before[0]["no_conn"] == 7
+    assert after[1]["no_conn"] == before[1]["no_conn"]
+    assert after[2]["no_conn"] - before[2]["no_conn"] == 7
+    assert set(after[0]) == set(after[1]) == set(after[2])
+
+
+def test_connections_are_counted(rig):
+    """The port says how many there are, and none is left when they are closed."""
+    guest = rig.guest(3)
+    pairs = [rig.pair(guest, maker) for maker in ("host", "guest") * 3]
+    assert rig.daemon.port(3)["conns"] == 6
+    for host, _ in pairs:
+        host.close()
+    rig.until(lambda: rig.daemon.port(3)["conns"] == 0, "no connection left")
+
+
+def test_lcores(rig):
+    """One entry for each poll lcore, with counters that move."""
+    def lcore():
+        answer = rig.daemon.telemetry("/vsock/lcores")
+        return answer["1"] if isinstance(answer, dict) else answer[0]
+    guest = rig.guest(3)
+    before = lcore()
+    rig.still_works(guest)
+    after = lcore()
+    assert after["loops"] > before["loops"]
+    assert after["busy_loops"] > before["busy_loops"]
+
+
+@pytest.mark.parametrize("command", [
+    "/vsock/port", "/vsock/port,", "/vsock/port,nobody", "/vsock/port," + "x" * 200,
+    "/vsock/port,vsock_vhost0,x", "/vsock/list,x", "/vsock/stats,x", "/vsock/lcores,x",
+])
+def test_bad_parameters(rig, command):
+    """An answer, whatever it says, and the next question is answered as ever."""
+    with Telemetry(rig.daemon.telemetry_path()) as client:
+        client.sock.sendall(command.encode())
+        json.loads(client.sock.recv(client.banner["max_output_len"]))
+        assert "vsock_vhost0" in client.ask("/vsock/list")
+
+
+def test_many_ports(launch):
+    """More ports than fit one careless answer; each can be asked for."""
+    nb_ports = 40
+    rig = launch(cids=range(3, 3 + nb_ports))
+    assert len(rig.daemon.telemetry("/vsock/list")) == nb_ports
+    for cid in (3, 20, 42):
+        assert rig.daemon.port(cid)["cid"] == cid
+    assert rig.daemon.drops()
+    rig.still_works(rig.guest(42))
+
+
+def test_questions_during_traffic(rig):
+    """Snapshots while the lcores work: no answer is late, no byte is lost."""
+    guest, other = rig.guest(3), rig.guest(4)
+    host, conn = rig.host_to_guest(guest)
+    one, two = rig.guest_to_guest(guest, other)
+    data = pattern(4_000_000)
+    for end in (host, conn, one, two):
+        end.send(data)
+    done = False
+    with Telemetry(rig.daemon.telemetry_path()) as client:
+        while not done:
+            for command in ("/vsock/stats", "/vsock/port,vsock_vhost0", "/vsock/lcores"):
+                assert client.ask(command)
+                rig.loop.step(0)
+            done = all(len(e.rx) == len(data) for e in (host, conn, one, two))
+    assert host.rx == data and conn.rx == data and one.rx == data and two.rx == data
+
+
+def test_with_guests_that_come_and_go(rig):
+    """Questions about a port whose device is up, down, or never was."""
+    for _ in range(5):
+        guest = rig.guest(3)
+        assert rig.daemon.port(3)["cid"] == 3
+        guest.stop_rings()
+        assert rig.daemon.port(3)["cid"] == 3
+        rig.unplug(guest)
+        assert rig.daemon.port(3)["cid"] == 3
