@@ -116,6 +116,12 @@ seg_copy_any(const struct vq_seg *dst, uint16_t nb_dst, uint32_t dst_off, const 
 	uint32_t done = 0;
 	uint32_t n;
 
+	/* Mostly it is one piece after all: a header apart, its payload in one. */
+	if (len != 0 && pos_room(&to, len) == len && pos_room(&from, len) == len) {
+		memmove(to.seg->va + to.off, from.seg->va + from.off, len);
+		gmem_load_hook(from.seg->va + from.off, len);
+		return len;
+	}
 	while ((n = pos_room(&to, pos_room(&from, len - done))) != 0) {
 		memmove(to.seg->va + to.off, from.seg->va + from.off, n);
 		gmem_load_hook(from.seg->va + from.off, n);

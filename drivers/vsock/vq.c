@@ -359,7 +359,7 @@ vq_flush(struct vq *vq)
 			le16toh(gmem_load16_seq_cst(vq->avail + OFF_FLAGS)) & AVAIL_F_NO_INTERRUPT);
 	/* Before the first decision nobody knows what the driver was told: tell it. */
 	return !valid ||
-	       need_event(le16toh(gmem_load16_seq_cst(used_event(vq))), vq->used_idx, old_idx);
+		need_event(le16toh(gmem_load16_seq_cst(used_event(vq))), vq->used_idx, old_idx);
 }
 
 uint16_t

@@ -110,7 +110,8 @@ build_ring(struct vq_config *cfg, uint8_t order, uint8_t features)
 	for (uint32_t i = 0; i < size; i++) {
 		bool pair = i % 2 == 0 && size > 1;
 
-		put(desc + 16 * i, GPA0 + 2048 + 16 * i, 8);
+		/* In both regions, and in turn. */
+		put(desc + 16 * i, (i % 4 < 2 ? GPA0 + 2048 : GPA1) + 8 * i, 8);
 		put(desc + 16 * i + 8, 16 + i, 4);
 		put(desc + 16 * i + 12, (features & 1 ? 2u : 0) | pair, 2);
 		put(desc + 16 * i + 14, i + 1, 2);

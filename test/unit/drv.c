@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <sys/mman.h>
 #include <time.h>
 
 #include "check.h"
@@ -32,22 +31,14 @@ store_idx(uint8_t *at, uint16_t v)
 	__atomic_store_n((uint16_t *)at, raw, __ATOMIC_SEQ_CST);
 }
 
-static uint8_t *
-map(size_t len)
-{
-	uint8_t *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	CHECK(p != MAP_FAILED);
-	return p;
-}
-
 void
 drv_create(struct drv *d, uint32_t size, bool event_idx, uint16_t start_idx)
 {
 	*d = (struct drv){.size = size, .event_idx = event_idx};
 	d->avail_idx = d->kicked_idx = d->seen_idx = start_idx;
-	d->mem0 = map(DRV_MEM0_LEN);
-	d->mem1 = map(DRV_MEM1_LEN);
+	d->mem0 = calloc(1, DRV_MEM0_LEN);
+	d->mem1 = calloc(1, DRV_MEM1_LEN);
+	CHECK(d->mem0 != NULL && d->mem1 != NULL);
 	d->mem = calloc(1, sizeof(*d->mem) + 2 * sizeof(d->mem->regions[0]));
 	CHECK(d->mem != NULL);
 	d->mem->nb_regions = 2;
@@ -70,8 +61,8 @@ drv_create(struct drv *d, uint32_t size, bool event_idx, uint16_t start_idx)
 void
 drv_destroy(struct drv *d)
 {
-	munmap(d->mem0, DRV_MEM0_LEN);
-	munmap(d->mem1, DRV_MEM1_LEN);
+	free(d->mem0);
+	free(d->mem1);
 	free(d->mem);
 	free(d->desc);
 	free(d->avail);
@@ -156,9 +147,9 @@ drv_take(struct drv *d, uint32_t *id, uint32_t *len)
 	if (drv_used_idx(d) == d->seen_idx)
 		return false;
 	*id = (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 |
-	      (uint32_t)at[3] << 24;
+		(uint32_t)at[3] << 24;
 	*len = (uint32_t)at[4] | (uint32_t)at[5] << 8 | (uint32_t)at[6] << 16 |
-	       (uint32_t)at[7] << 24;
+		(uint32_t)at[7] << 24;
 	d->seen_idx++;
 	return true;
 }
@@ -226,7 +217,7 @@ drv_seed(void)
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	seed = text != NULL ? strtoull(text, NULL, 0)
-	                    : (uint64_t)now.tv_sec * 1000000007u + (uint64_t)now.tv_nsec;
+			    : (uint64_t)now.tv_sec * 1000000007u + (uint64_t)now.tv_nsec;
 	if (seed == 0)
 		seed = 1;
 	printf("seed %#" PRIx64 " (repeat with VSOCK_TEST_SEED)\n", seed);

@@ -8,8 +8,8 @@
  * specification (virtio 1.2, 2.7), sharing nothing with drivers/vsock/vq.c but the memory table.
  * It checks nothing, so that it can offer whatever a broken driver would.
  *
- * Guest memory is two regions that are far apart in the guest's view. The ring lies in neither: its
- * parts are allocated exactly, so that a sanitizer sees what goes past them.
+ * Guest memory is two regions that are far apart in the guest's view. The ring lies in neither.
+ * All of it is allocated exactly, so that a sanitizer sees what goes past it.
  */
 
 #include <stdbool.h>

@@ -327,6 +327,7 @@ refused_tables(void)
 		{{TABLE, 15, DRV_INDIRECT, 0}, {DRV_GPA0, 1, 0, 0}},
 		{{TABLE, 0, DRV_INDIRECT, 0}, {DRV_GPA0, 1, 0, 0}},
 		{{DRV_GPA0 + DRV_MEM0_LEN - 16, 32, DRV_INDIRECT, 0}, {DRV_GPA0, 1, 0, 0}},
+		{{DRV_GPA0 + DRV_MEM0_LEN - 1, 0, DRV_INDIRECT, 0}, {DRV_GPA0, 1, 0, 0}},
 		{{0, 16, DRV_INDIRECT, 0}, {DRV_GPA0, 1, 0, 0}},
 		{{UINT64_MAX - 15, 32, DRV_INDIRECT, 0}, {DRV_GPA0, 1, 0, 0}},
 		{{TABLE, 0xfffffff0u, DRV_INDIRECT, 0}, {DRV_GPA0, 1, 0, 0}},

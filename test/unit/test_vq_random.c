@@ -78,7 +78,7 @@ random_data(struct model *m, struct spec *s)
 		return d;
 	}
 	d.addr = below(m, 2) ? DRV_GPA0 + below(m, DRV_MEM0_LEN - d.len + 1)
-	                     : DRV_GPA1 + below(m, DRV_MEM1_LEN - d.len + 1);
+			     : DRV_GPA1 + below(m, DRV_MEM1_LEN - d.len + 1);
 	s->gpa[s->nb_segs] = d.addr;
 	s->seg_len[s->nb_segs] = d.len;
 	s->nb_segs++;
