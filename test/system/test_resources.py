@@ -4,6 +4,7 @@
 import resource
 
 import pytest
+from daemon import pattern
 
 
 def limit_fds(daemon, spare):
@@ -73,3 +74,28 @@ def test_memory_does_not_grow(rig):
     for _ in range(5):
         turn()
     assert rig.daemon.resident() - before < 8 << 20
+
+
+@pytest.mark.drops("pool_exhausted")
+def test_pool_runs_out(launch):
+    """Programs that do not read, with larger windows than there is memory for: some connections are
+    reset, the others lose nothing, and a program that reads is not touched."""
+    rig = launch(port_args={3: {"buf_alloc": "16M"}})
+    guest = rig.guest()
+    pairs = [rig.host_to_guest(guest) for _ in range(8)]
+    data = pattern(16 << 20)
+    for host, conn in pairs:
+        host.reading = False
+        host.max_read = 1 << 20
+        conn.send(data)
+    rig.until(lambda: any(c.closed for _, c in pairs), "a reset")
+    rig.until(lambda: guest.idle, "all taken")
+    rig.still_works(guest)
+    assert rig.daemon.resident() < 300 << 20
+    left = [(h, c) for h, c in pairs if c.open]
+    for host, conn in pairs:
+        host.reading = True
+    rig.until(lambda: all(len(h.rx) == len(data) for h, _ in left if not h.ended), "the others")
+    for host, conn in left:
+        assert host.rx == data or (conn.closed and data.startswith(bytes(host.rx)))
+    assert any(host.rx == data for host, _ in left)

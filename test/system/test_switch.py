@@ -156,8 +156,10 @@ def test_no_guest_there(rig):
 
 
 @pytest.mark.drops("connect_timeout")
-def test_guest_that_does_not_answer(rig):
+def test_guest_that_does_not_answer(rig, request):
     """The other guest is silent: RST after the time-out, and its late answer meets nobody."""
+    if "two_lcores" in request.node.name:
+        pytest.skip("the time-out is the same on two lcores; once is enough")
     a, b = rig.guest(3), rig.guest(4)
     listener = b.listen(7, accept=False)
     conn = a.connect(7, cid=4)
