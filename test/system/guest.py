@@ -32,13 +32,14 @@ class Guest:
     """
 
     def __init__(self, cid, *, event_idx=True, indirect=False, seqpacket=True, ring_size=128,
-                 rx_shape="single_3776", nb_rx=None, tx_shape="apart", mem=None, polled=False,
-                 base=0):
+                 rx_shape="single_3776", nb_rx=None, tx_shape="apart", mem=None,
+                 polled=False, notify_on_empty=False, base=0):
         self.cid = cid
         self.indirect = indirect
         self.polled = polled
-        self.wanted = (F_VERSION_1 | F_ANY_LAYOUT | F_NOTIFY_ON_EMPTY | F_PROTOCOL_FEATURES
-                       | FEATURE_STREAM | (FEATURE_SEQPACKET if seqpacket else 0)
+        # NOTIFY_ON_EMPTY would hide calls that the other rules ask for and nobody made.
+        self.wanted = (F_VERSION_1 | F_ANY_LAYOUT | F_PROTOCOL_FEATURES | FEATURE_STREAM
+                       | (F_NOTIFY_ON_EMPTY if notify_on_empty else 0) | (FEATURE_SEQPACKET if seqpacket else 0)
                        | (F_EVENT_IDX if event_idx else 0) | (F_INDIRECT_DESC if indirect else 0))
         self.mem = mem or GuestMemory()
         self.queues = [SplitQueue(self.mem, ring_size, event_idx) for _ in (RX, TX)]

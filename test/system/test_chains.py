@@ -127,6 +127,21 @@ def test_no_interrupts_when_not_wanted(rig, event_idx):
 
 
 @EVENTS
+def test_notify_on_empty(rig, event_idx):
+    """A guest that took it gets a call when its TX ring has run empty, wanted or not."""
+    guest = rig.guest(event_idx=event_idx, notify_on_empty=True)
+    host, conn = rig.host_to_guest(guest)
+    queue = guest.queues[1]
+    for i in range(5):
+        while queue.take_call():
+            pass
+        queue.want_interrupts(False)
+        calls = queue.nb_calls
+        conn.send(b"x")
+        rig.until(lambda: len(host.rx) == i + 1 and queue.nb_calls > calls, "call")
+
+
+@EVENTS
 def test_few_notifications(rig, event_idx):
     """At most one call for a burst: far fewer calls than packets in a bulk transfer."""
     guest = rig.guest(event_idx=event_idx, rx_shape="tiny")
