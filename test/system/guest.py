@@ -39,7 +39,8 @@ class Guest:
         self.polled = polled
         # NOTIFY_ON_EMPTY would hide calls that the other rules ask for and nobody made.
         self.wanted = (F_VERSION_1 | F_ANY_LAYOUT | F_PROTOCOL_FEATURES | FEATURE_STREAM
-                       | (F_NOTIFY_ON_EMPTY if notify_on_empty else 0) | (FEATURE_SEQPACKET if seqpacket else 0)
+                       | (F_NOTIFY_ON_EMPTY if notify_on_empty else 0)
+                       | (FEATURE_SEQPACKET if seqpacket else 0)
                        | (F_EVENT_IDX if event_idx else 0) | (F_INDIRECT_DESC if indirect else 0))
         self.mem = mem or GuestMemory()
         self.queues = [SplitQueue(self.mem, ring_size, event_idx) for _ in (RX, TX)]
