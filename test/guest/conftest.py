@@ -30,8 +30,11 @@ def pytest_sessionfinish(session, exitstatus):
 def pytest_runtest_makereport(item):
     outcome = yield
     report = outcome.get_result()
-    if report.when == 'call' and report.failed and 'lab' in item.funcargs:
-        report.sections.append(('logs', item.funcargs['lab'].logs()))
+    item.failed = getattr(item, 'failed', False) or report.failed
+    if report.failed:
+        for lab in item.funcargs.get('labs', [item.funcargs.get('shared_lab')]):
+            if lab is not None:
+                report.sections.append(('logs', lab.logs()))
 
 
 @pytest.fixture(scope='session')
@@ -70,8 +73,11 @@ def shared_lab(vsockd, image, kernels, tmp_path_factory):
 
 
 @pytest.fixture
-def lab(shared_lab):
-    """The daemon and two guests, up and running; started anew after a test has broken them."""
+def lab(shared_lab, request):
+    """The daemon and two guests, up and running; started anew after a test that failed."""
     shared_lab.ensure()
     yield shared_lab
-    shared_lab.tidy()
+    if request.node.failed:
+        shared_lab.close()
+    else:
+        shared_lab.tidy()

@@ -94,7 +94,7 @@ class VsockDevice:
         self.properties = properties
 
     def chardev(self, chardev_id):
-        wait = ',server=on,wait=off' if self.server else ''
+        wait = ',server=on,wait=on' if self.server else ''
         return f'socket,id={chardev_id},path={self.path}{wait}'
 
     def device(self, chardev_id):
@@ -161,7 +161,7 @@ class Guest:
         self.reader.start()
         try:
             self.qmp.start()
-        except GuestError as e:
+        except (GuestError, OSError) as e:
             self.proc.wait(10)
             raise self.failure(str(e)) from None
         if wait:
@@ -349,6 +349,11 @@ class Guest:
                 raise self.failure('memory that was added is not in use')
             time.sleep(0.2)
 
+    def vsock_connected(self, index):
+        """Whether QEMU has a connection to the back end of the device `index`."""
+        chardev, = [c for c in self.qmp('query-chardev') if c['label'] == f'vs{index}']
+        return 'disconnected' not in chardev['filename']
+
     def plug_vsock(self, index, reconnect=None):
         """Add the vsock device `index` to the running machine."""
         device = self.vsock[index]
@@ -359,5 +364,11 @@ class Guest:
         elif reconnect is not None:
             backend['data']['reconnect'] = reconnect
         self.qmp('chardev-add', id=f'vs{index}', backend=backend)
+        # A chardev that reconnects does so in the background, the first time included.
+        deadline = time.monotonic() + STEP_TIMEOUT
+        while not self.vsock_connected(index):
+            if time.monotonic() > deadline:
+                raise self.failure(f'no connection to {device.path}')
+            time.sleep(0.05)
         self.qmp('device_add', driver='vhost-user-vsock-pci', id=f'dev-vs{index}', bus='port0',
                  chardev=f'vs{index}', **device.properties)

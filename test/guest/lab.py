@@ -80,12 +80,6 @@ class Lab:
         self.guests[cid].close()
         self.guests[cid] = self.make_guest(cid, self.kernels[index], workdir).start()
 
-    def connected(self, cid):
-        """Whether the front end of the guest `cid` is on the daemon's socket, as QEMU sees it."""
-        chardevs = self.guests[cid].qmp('query-chardev')
-        label, = [c['filename'] for c in chardevs if c['label'] == 'vs0']
-        return 'disconnected' not in label
-
     @staticmethod
     def settle(condition, timeout=20):
         """Wait until something that takes a moment has come true."""

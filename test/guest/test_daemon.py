@@ -15,16 +15,21 @@ HOST = 2
 
 
 @pytest.fixture
-def make_lab(vsockd, image, kernels, tmp_path):
-    labs = []
+def labs():
+    """The labs of one test; their logs are shown when it fails."""
+    made = []
+    yield made
+    for lab in made:
+        lab.close()
 
+
+@pytest.fixture
+def make_lab(vsockd, image, kernels, tmp_path, labs):
     def make(**kwargs):
         labs.append(Lab(vsockd, image, kernels, str(tmp_path), **kwargs))
         return labs[-1].start()
 
-    yield make
-    for lab in labs:
-        lab.close()
+    return make
 
 
 def all_talk(lab, kind='stream'):
@@ -80,7 +85,7 @@ def test_client_mode_and_restart(make_lab, how):
             lab.daemon.proc.wait()
         lab.daemon.start()
         for guest in (lab.a, lab.b):
-            lab.settle(lambda guest=guest: lab.connected(guest.cid))
+            lab.settle(lambda guest=guest: guest.vsock_connected(0))
             guest.bind(guest.unbind())
     all_talk(lab)
 
@@ -103,7 +108,7 @@ def test_hotplugged_device(make_lab):
     lab.daemon.proc.kill()
     lab.daemon.proc.wait()
     lab.daemon.start()
-    lab.settle(lambda: lab.connected(CID_A))
+    lab.settle(lambda: lab.a.vsock_connected(0))
     lab.a.bind(lab.a.unbind())
     host, guest, port = lab.pair('host', 'a')
     checks.works(host, guest, CID_A, port)

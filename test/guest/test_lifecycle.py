@@ -7,6 +7,8 @@ from lab import CID_A
 
 guests = pytest.mark.parametrize('name', ['a', 'b'])
 HOST = 2
+# how sending and receiving fail on a connection that was reset; on AF_UNIX a reset reads as an end
+ENDED = ('EPIPE', 'ECONNRESET', 'ENODATA')
 
 
 def other(name):
@@ -63,8 +65,9 @@ def test_reboot_under_load(lab, name):
     to_guest.step('send')
     from_guest.step('recv')
     guest.reboot()
-    assert not to_guest.wait().pop().ok
-    assert not from_guest.wait().pop().ok
+    for job in (to_guest, from_guest):
+        reply = job.wait().pop()
+        assert not reply.ok and reply['errno'] in ENDED
     everybody_talks(lab, name)
 
 
@@ -75,9 +78,10 @@ def test_rebind(lab, name):
     for _ in range(2):
         peers = open_connections(lab, name, 'gone 30000')
         device = guest.unbind()
-        ended(peers)
         guest.end_jobs()
         guest.bind(device)
+        # Only a ring that starts from nothing tells a driver that has gone from a short stop.
+        ended(peers)
         assert guest.run('cid')['cid']['cid'] == guest.cid
         everybody_talks(lab, name)
 
@@ -117,7 +121,7 @@ def test_memory_hotplug(lab, name):
         listener = checks.serve(here, 'stream', port, 'xfer 16M 2 eof', 'close')
         flows.append((there.spawn(f'connect {cid} {port}', 'xfer 16M 1 eof', 'close'), listener))
     for index in range(2):
-        guest.plug_memory(index, 64)
+        guest.plug_memory(index, 128)
     for there, here in flows:
         sent, received = there.wait(checks.TRANSFER_TIMEOUT), here.wait(checks.TRANSFER_TIMEOUT)
         checks.same(sent['xfer-send'], received['xfer'], 'stream')
