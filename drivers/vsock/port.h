@@ -100,6 +100,15 @@ void port_front_end_gone(struct port *port);
 /** Close the host side, remove routes, reset connections, free. Context: control threads. */
 void port_destroy(struct port *port);
 
+/**
+ * Reset the connections of all ports, and wait until the guests have taken it.
+ * Context: control threads. @param timeout_ms what is not taken by then is dropped.
+ */
+void port_reset_all(unsigned int timeout_ms);
+
+/** Call @p fn for every started port, in order of id. Context: control threads. */
+void port_foreach(void (*fn)(struct port *port, void *arg), void *arg);
+
 /** The settings; constant over the port's life. Context: any. */
 const struct port_conf *port_conf_of(const struct port *port);
 

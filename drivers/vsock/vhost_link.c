@@ -42,7 +42,7 @@ vhost_link_report(struct vhost_link *link, uint32_t level, const char *fmt, ...)
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
 	if (link->nb_unsaid > 0)
-		snprintf(more, sizeof(more), " (%u lines were left out)", link->nb_unsaid);
+		snprintf(more, sizeof(more), " (left out: %u)", link->nb_unsaid);
 	link->nb_unsaid = 0;
 	rte_log(level, (uint32_t)vsock_logtype, "vsock: %s: front end: %s%s\n", link->conf->name,
 		line, more);

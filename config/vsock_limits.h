@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#ifndef CONFIG_LIMITS_H
-#define CONFIG_LIMITS_H
+#ifndef CONFIG_VSOCK_LIMITS_H
+#define CONFIG_VSOCK_LIMITS_H
 
 /**
  * @file

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <wq.h>
+
+#include "options.h"
+#include "port.h"
+#include "telemetry.h"
+#include "vdev.h"
+#include "vsock.h"
+#include "vsock_limits.h"
+#include "vsock_log.h"
+
+/* What is running; started in this order, stopped in the reverse one. */
+struct daemon {
+	struct options opts;
+	cpu_set_t allowed; /* before EAL pins the main lcore */
+	cpu_set_t slow_cpus;
+	sigset_t signals;
+};
+
+static void
+log_wq(enum wq_log_level level, const char *line, void *arg)
+{
+	(void)arg;
+	switch (level) {
+	case WQ_LOG_ERR:
+		VSOCK_LOG(ERR, "%s", line);
+		break;
+	case WQ_LOG_WARNING:
+		VSOCK_LOG(WARNING, "%s", line);
+		break;
+	case WQ_LOG_INFO:
+		VSOCK_LOG(INFO, "%s", line);
+		break;
+	}
+}
+
+static int
+start_wq(struct daemon *d)
+{
+	struct wq_config cfg = {.cpus = &d->slow_cpus, .log = log_wq};
+	int ret = wq_init(&cfg);
+
+	if (ret != 0)
+		VSOCK_LOG(ERR, "cannot start the workqueue: %s", strerror(-ret));
+	return ret;
+}
+
+static void
+stop_wq(struct daemon *d)
+{
+	(void)d;
+	wq_exit();
+}
+
+static int
+start_switch(struct daemon *d)
+{
+	struct vsock_conf conf = {
+		.slow_cpus = d->slow_cpus,
+		.spin = d->opts.spin,
+		.spin_us = d->opts.spin_us,
+	};
+
+	return vsock_start(&conf);
+}
+
+static void
+stop_switch(struct daemon *d)
+{
+	(void)d;
+	vsock_stop();
+}
+
+static int
+start_guests(struct daemon *d)
+{
+	(void)d;
+	return vdev_start_all();
+}
+
+static void
+stop_guests(struct daemon *d)
+{
+	(void)d;
+	port_reset_all(LIMIT_STOP_MS);
+	vdev_stop_all();
+}
+
+static int
+start_telemetry(struct daemon *d)
+{
+	int ret = telemetry_start();
+
+	(void)d;
+	if (ret != 0)
+		VSOCK_LOG(ERR, "cannot register with telemetry: %s", strerror(-ret));
+	return ret;
+}
+
+static void
+stop_telemetry(struct daemon *d)
+{
+	(void)d;
+	telemetry_stop();
+}
+
+static const struct {
+	int (*start)(struct daemon *d);
+	void (*stop)(struct daemon *d);
+} parts[] = {
+	{start_wq, stop_wq},
+	{start_switch, stop_switch},
+	{start_guests, stop_guests},
+	{start_telemetry, stop_telemetry},
+};
+
+#define NB_PARTS (sizeof(parts) / sizeof(parts[0]))
+
+static int
+run(struct daemon *d)
+{
+	unsigned int nb;
+	int ret = 0, sig;
+
+	for (nb = 0; nb < NB_PARTS; nb++) {
+		ret = parts[nb].start(d);
+		if (ret != 0)
+			break;
+	}
+	if (ret == 0) {
+		VSOCK_LOG(NOTICE, "ready");
+		while (sigwait(&d->signals, &sig) != 0)
+			;
+		VSOCK_LOG(NOTICE, "%s: stopping", sig == SIGINT ? "SIGINT" : "SIGTERM");
+	}
+	while (nb-- > 0)
+		parts[nb].stop(d);
+	return ret;
+}
+
+/* All threads inherit the mask: only main takes these signals, by sigwait(). */
+static void
+block_signals(struct daemon *d)
+{
+	sigemptyset(&d->signals);
+	sigaddset(&d->signals, SIGINT);
+	sigaddset(&d->signals, SIGTERM);
+	pthread_sigmask(SIG_BLOCK, &d->signals, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct daemon d;
+	char **eal_argv;
+	int used, ret;
+
+	memset(&d, 0, sizeof(d));
+	block_signals(&d);
+	sched_getaffinity(0, sizeof(d.allowed), &d.allowed);
+	/* Asked for without EAL: --version and --help in the first place. */
+	if (argc == 2 && (strcmp(argv[1], "--version") == 0))
+		return options_parse(argc, argv, &d.opts) < 0;
+	rte_set_application_usage_hook(options_usage);
+	eal_argv = options_for_eal(&argc, argv);
+	if (eal_argv == NULL)
+		return EXIT_FAILURE;
+	used = rte_eal_init(argc, eal_argv);
+	if (used < 0) {
+		fprintf(stderr, "dpdk-vsockd: EAL does not start: %s (see the lines above)\n",
+			rte_strerror(rte_errno));
+		return EXIT_FAILURE;
+	}
+	ret = options_parse(argc - used, eal_argv + used, &d.opts);
+	if (ret == 0 && vdev_nb_failed() > 0)
+		ret = -EINVAL; /* each said why */
+	if (ret == 0)
+		ret = options_slow_cpus(&d.opts, &d.allowed, &d.slow_cpus);
+	if (ret == 0)
+		ret = run(&d);
+	rte_eal_cleanup();
+	free(eal_argv);
+	return ret < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_telemetry.h>
+#include <rte_version.h>
+
+#include "lcore.h"
+#include "port_data.h"
+#include "telemetry.h"
+#include "vsock.h"
+
+/* DPDK cuts an answer at 16 KiB: connections come in pages. */
+#define CONNS_PER_PAGE 64
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static bool serving; /* mutex */
+
+static void
+add_u64(struct rte_tel_data *d, const char *name, uint64_t value)
+{
+#if RTE_VERSION >= RTE_VERSION_NUM(23, 3, 0, 0)
+	rte_tel_data_add_dict_uint(d, name, value);
+#else
+	rte_tel_data_add_dict_u64(d, name, value);
+#endif
+}
+
+/* ---- snapshots: taken by the owning lcore ---- */
+
+struct port_snapshot {
+	struct port *port;
+	struct port_stats stats;
+	uint32_t nb_conns;
+	uint32_t nb_pool_chunks;
+	uint16_t in_flight;
+	bool active;
+};
+
+static bool
+snapshot_port(struct lcore *lc, struct ctl_request *req)
+{
+	struct port_snapshot *s = req->arg;
+	const struct port *port = s->port;
+
+	(void)lc;
+	s->stats = port->stats;
+	s->nb_conns = port->conns.nb_used;
+	s->nb_pool_chunks = port->pool.nb_used;
+	s->in_flight = port->mem != NULL ? port->vq[PORT_Q_FROM_GUEST].nb_in_flight : 0;
+	s->active = port->active;
+	return true;
+}
+
+struct lcore_snapshot {
+	struct lcore_stats stats;
+	uint32_t nb_ports;
+	uint32_t nb_active;
+	uint32_t nb_free_pkts;
+	uint32_t nb_deadlines;
+};
+
+static bool
+snapshot_lcore(struct lcore *lc, struct ctl_request *req)
+{
+	struct lcore_snapshot *s = req->arg;
+	const struct port *port;
+
+	s->stats = lc->stats;
+	s->nb_free_pkts = lc->nb_free_pkts;
+	s->nb_deadlines = lc->nb_timers;
+	for (unsigned int i = 0; i < LIMIT_NB_PORTS; i++)
+		s->nb_ports += lc->ports[i] != NULL;
+	TAILQ_FOREACH(port, &lc->active, active_entry)
+		s->nb_active++;
+	return true;
+}
+
+struct conn_row {
+	uint32_t local_port, peer_cid, peer_port;
+	uint32_t rx_cnt, tx_cnt, backlog;
+	uint8_t type, state;
+};
+
+struct conns_snapshot {
+	struct port *port;
+	uint32_t start; /* entry to begin with */
+	uint32_t next;  /* entry to go on with; 0: none */
+	uint32_t nb;
+	struct conn_row rows[CONNS_PER_PAGE];
+};
+
+static bool
+snapshot_conns(struct lcore *lc, struct ctl_request *req)
+{
+	struct conns_snapshot *s = req->arg;
+	const struct conn_table *t = &s->port->conns;
+	uint32_t i;
+
+	(void)lc;
+	for (i = s->start; i < t->nb_touched && s->nb < CONNS_PER_PAGE; i++) {
+		const struct conn *c = &t->slab[i];
+		struct conn_row *r = &s->rows[s->nb];
+
+		if (c->state == CONN_NONE)
+			continue;
+		r->local_port = c->local_port;
+		r->peer_cid = c->peer_cid;
+		r->peer_port = c->peer_port;
+		r->rx_cnt = c->rx_cnt;
+		r->tx_cnt = c->tx_cnt;
+		r->backlog = c->is_host ? c->host.backlog.len : 0;
+		r->type = c->type;
+		r->state = c->state;
+		s->nb++;
+	}
+	s->next = i < t->nb_touched ? i : 0;
+	return true;
+}
+
+/* ---- answers ---- */
+
+/* What a dictionary of port counters consists of; the names are an interface. */
+static const struct {
+	const char *name;
+	size_t offset;
+} counters[] = {
+	{"from_guest_packets", offsetof(struct port_stats, from_guest_packets)},
+	{"from_guest_bytes", offsetof(struct port_stats, from_guest_bytes)},
+	{"to_guest_packets", offsetof(struct port_stats, to_guest_packets)},
+	{"to_guest_bytes", offsetof(struct port_stats, to_guest_bytes)},
+	{"to_guest_notifications", offsetof(struct port_stats, to_guest_notifications)},
+	{"from_guest_notifications", offsetof(struct port_stats, from_guest_notifications)},
+	{"kicks", offsetof(struct port_stats, kicks)},
+	{"conns_opened", offsetof(struct port_stats, conns_opened)},
+	{"resets_sent", offsetof(struct port_stats, resets_sent)},
+	{"guest_copied_bytes", offsetof(struct port_stats, guest_copied_bytes)},
+	{"guest_payload_bytes", offsetof(struct port_stats, guest_payload_bytes)},
+	{"backlog_bytes", offsetof(struct port_stats, backlog_bytes)},
+	{"host_send_calls", offsetof(struct port_stats, host_send_calls)},
+	{"host_recv_calls", offsetof(struct port_stats, host_recv_calls)},
+	{"credit_updates", offsetof(struct port_stats, credit_updates)},
+};
+
+#define NB_COUNTERS (sizeof(counters) / sizeof(counters[0]))
+
+static uint64_t *
+counter(struct port_stats *stats, size_t i)
+{
+	return (uint64_t *)(void *)((char *)stats + counters[i].offset);
+}
+
+static void
+add_stats(struct rte_tel_data *d, struct port_stats *stats)
+{
+	struct rte_tel_data *drops = rte_tel_data_alloc();
+
+	for (size_t i = 0; i < NB_COUNTERS; i++)
+		add_u64(d, counters[i].name, *counter(stats, i));
+	if (drops == NULL)
+		return;
+	rte_tel_data_start_dict(drops);
+	for (int r = DROP_NONE + 1; r < DROP_NB; r++)
+		add_u64(drops, drop_reason_name(r), stats->drops[r]);
+	rte_tel_data_add_dict_container(d, "drops", drops, 0);
+}
+
+static void
+sum_stats(struct port_stats *sum, struct port_stats *one)
+{
+	for (size_t i = 0; i < NB_COUNTERS; i++)
+		*counter(sum, i) += *counter(one, i);
+	for (int r = 0; r < DROP_NB; r++)
+		sum->drops[r] += one->drops[r];
+}
+
+static void
+take_snapshot(struct port *port, struct port_snapshot *s)
+{
+	memset(s, 0, sizeof(*s));
+	s->port = port;
+	lcore_call(port->lcore, snapshot_port, s);
+}
+
+/* ---- /vsock/list ---- */
+
+struct list_arg {
+	struct rte_tel_data *d;
+	unsigned int start, n;
+};
+
+static void
+list_port(struct port *port, void *arg)
+{
+	struct list_arg *a = arg;
+
+	if (a->n++ >= a->start)
+		rte_tel_data_add_array_string(a->d, port->conf.name);
+}
+
+static int
+handle_list(const char *cmd, const char *params, struct rte_tel_data *d)
+{
+	struct list_arg a = {.d = d};
+
+	(void)cmd;
+	if (params != NULL)
+		a.start = strtoul(params, NULL, 10);
+	rte_tel_data_start_array(d, RTE_TEL_STRING_VAL);
+	port_foreach(list_port, &a);
+	return 0;
+}
+
+/* ---- /vsock/port,<name> ---- */
+
+struct find_arg {
+	const char *name;
+	size_t name_len;
+	struct rte_tel_data *d;
+	uint32_t start;
+	bool found;
+};
+
+static bool
+is_wanted(const struct port *port, struct find_arg *a)
+{
+	if (strlen(port->conf.name) != a->name_len ||
+		memcmp(port->conf.name, a->name, a->name_len) != 0)
+		return false;
+	a->found = true;
+	return true;
+}
+
+static void
+add_settings(struct rte_tel_data *d, const struct port *port)
+{
+	char groups[RTE_TEL_MAX_STRING_LEN] = "";
+
+	for (unsigned int i = 0; i < port->conf.nb_groups; i++) {
+		size_t len = strlen(groups);
+
+		snprintf(groups + len, sizeof(groups) - len, "%s%s", i > 0 ? "+" : "",
+			port->conf.groups[i]);
+	}
+	rte_tel_data_add_dict_string(d, "name", port->conf.name);
+	add_u64(d, "cid", port->cid);
+	rte_tel_data_add_dict_string(d, "iface", port->conf.iface);
+	rte_tel_data_add_dict_string(d, "uds", port->conf.uds);
+	rte_tel_data_add_dict_string(d, "groups", groups);
+	add_u64(d, "lcore", port->lcore->lcore_id);
+	add_u64(d, "buf_alloc", port->conf.buf_alloc);
+	add_u64(d, "max_conns", port->conf.max_conns);
+	add_u64(d, "connected", port_has_device(port));
+}
+
+static void
+show_port(struct port *port, void *arg)
+{
+	struct find_arg *a = arg;
+	struct port_snapshot s;
+
+	if (!is_wanted(port, a))
+		return;
+	take_snapshot(port, &s);
+	add_settings(a->d, port);
+	add_u64(a->d, "active", s.active);
+	add_u64(a->d, "conns", s.nb_conns);
+	add_u64(a->d, "pool_chunks", s.nb_pool_chunks);
+	add_u64(a->d, "from_guest_in_flight", s.in_flight);
+	add_stats(a->d, &s.stats);
+}
+
+static int
+handle_port(const char *cmd, const char *params, struct rte_tel_data *d)
+{
+	struct find_arg a = {.name = params, .d = d};
+
+	(void)cmd;
+	if (params == NULL)
+		return -EINVAL;
+	a.name_len = strlen(params);
+	rte_tel_data_start_dict(d);
+	port_foreach(show_port, &a);
+	return a.found ? 0 : -ENOENT;
+}
+
+/* ---- /vsock/conns,<name>[,<start>] ---- */
+
+static void
+add_row(struct rte_tel_data *list, const struct conn_row *r)
+{
+	struct rte_tel_data *row = rte_tel_data_alloc();
+
+	if (row == NULL)
+		return;
+	rte_tel_data_start_dict(row);
+	add_u64(row, "guest_port", r->local_port);
+	add_u64(row, "peer_cid", r->peer_cid);
+	add_u64(row, "peer_port", r->peer_port);
+	rte_tel_data_add_dict_string(
+		row, "type", r->type == WIRE_TYPE_SEQPACKET ? "seqpacket" : "stream");
+	rte_tel_data_add_dict_string(row, "state", conn_state_name(r->state));
+	add_u64(row, "rx_cnt", r->rx_cnt);
+	add_u64(row, "tx_cnt", r->tx_cnt);
+	add_u64(row, "backlog", r->backlog);
+	rte_tel_data_add_array_container(list, row, 0);
+}
+
+static void
+show_conns(struct port *port, void *arg)
+{
+	struct find_arg *a = arg;
+	struct rte_tel_data *list;
+	struct conns_snapshot *s;
+
+	if (!is_wanted(port, a))
+		return;
+	s = calloc(1, sizeof(*s));
+	list = rte_tel_data_alloc();
+	if (s != NULL && list != NULL) {
+		s->port = port;
+		s->start = a->start;
+		lcore_call(port->lcore, snapshot_conns, s);
+		rte_tel_data_start_array(list, RTE_TEL_CONTAINER);
+		for (uint32_t i = 0; i < s->nb; i++)
+			add_row(list, &s->rows[i]);
+		add_u64(a->d, "next", s->next);
+		rte_tel_data_add_dict_container(a->d, "conns", list, 0);
+		list = NULL;
+	}
+	if (list != NULL)
+		rte_tel_data_free(list);
+	free(s);
+}
+
+static int
+handle_conns(const char *cmd, const char *params, struct rte_tel_data *d)
+{
+	struct find_arg a = {.name = params, .d = d};
+	const char *comma;
+
+	(void)cmd;
+	if (params == NULL)
+		return -EINVAL;
+	comma = strchr(params, ',');
+	a.name_len = comma != NULL ? (size_t)(comma - params) : strlen(params);
+	a.start = comma != NULL ? strtoul(comma + 1, NULL, 10) : 0;
+	rte_tel_data_start_dict(d);
+	port_foreach(show_conns, &a);
+	return a.found ? 0 : -ENOENT;
+}
+
+/* ---- /vsock/stats ---- */
+
+struct sum_arg {
+	struct port_stats sum;
+	uint64_t nb_ports, nb_connected, nb_conns;
+};
+
+static void
+sum_port(struct port *port, void *arg)
+{
+	struct sum_arg *a = arg;
+	struct port_snapshot s;
+
+	take_snapshot(port, &s);
+	sum_stats(&a->sum, &s.stats);
+	a->nb_ports++;
+	a->nb_connected += port_has_device(port);
+	a->nb_conns += s.nb_conns;
+}
+
+static int
+handle_stats(const char *cmd, const char *params, struct rte_tel_data *d)
+{
+	struct sum_arg a = {0};
+
+	(void)cmd;
+	(void)params;
+	port_foreach(sum_port, &a);
+	rte_tel_data_start_dict(d);
+	add_u64(d, "ports", a.nb_ports);
+	add_u64(d, "connected", a.nb_connected);
+	add_u64(d, "conns", a.nb_conns);
+	add_stats(d, &a.sum);
+	return 0;
+}
+
+/* ---- /vsock/lcores ---- */
+
+static void
+show_lcore(struct rte_tel_data *d, struct lcore *lc)
+{
+	struct rte_tel_data *row = rte_tel_data_alloc();
+	struct lcore_snapshot s = {0};
+	char name[16];
+
+	if (row == NULL)
+		return;
+	lcore_call(lc, snapshot_lcore, &s);
+	rte_tel_data_start_dict(row);
+	add_u64(row, "ports", s.nb_ports);
+	add_u64(row, "active_ports", s.nb_active);
+	add_u64(row, "loops", s.stats.loops);
+	add_u64(row, "busy_loops", s.stats.busy_loops);
+	add_u64(row, "sleeps", s.stats.sleeps);
+	add_u64(row, "epoll_calls", s.stats.epoll_calls);
+	add_u64(row, "wakeups_sent", s.stats.wakeups_sent);
+	add_u64(row, "xlcore_messages", s.stats.xlcore_messages);
+	add_u64(row, "inbox_messages", s.stats.inbox_messages);
+	add_u64(row, "loans_copied", s.stats.loans_copied);
+	add_u64(row, "pkts_exhausted", s.stats.pkts_exhausted);
+	add_u64(row, "free_pkts", s.nb_free_pkts);
+	add_u64(row, "deadlines", s.nb_deadlines);
+	snprintf(name, sizeof(name), "%u", lc->lcore_id);
+	rte_tel_data_add_dict_container(d, name, row, 0);
+}
+
+static int
+handle_lcores(const char *cmd, const char *params, struct rte_tel_data *d)
+{
+	(void)cmd;
+	(void)params;
+	rte_tel_data_start_dict(d);
+	for (unsigned int i = 0; i < vsock_nb_lcores(); i++)
+		show_lcore(d, vsock_lcore(i));
+	return 0;
+}
+
+/* ---- registration ---- */
+
+static const struct {
+	const char *cmd;
+	telemetry_cb handler;
+	const char *help;
+} commands[] = {
+	{"/vsock/list", handle_list, "Names of the ports. Parameter: number of names to skip"},
+	{"/vsock/port", handle_port, "Settings and counters of a port. Parameter: name"},
+	{"/vsock/conns", handle_conns,
+		"Connections of a port, in pages. Parameters: name[,start]; go on with \"next\""},
+	{"/vsock/stats", handle_stats, "Counters of all ports together"},
+	{"/vsock/lcores", handle_lcores, "Counters of the poll lcores"},
+};
+
+#define NB_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+/* DPDK cannot take a command back: one that comes while the switch stops is refused. */
+static int
+dispatch(const char *cmd, const char *params, struct rte_tel_data *d)
+{
+	int ret = -ESHUTDOWN;
+
+	pthread_mutex_lock(&mutex);
+	for (size_t i = 0; serving && i < NB_COMMANDS; i++) {
+		if (strcmp(cmd, commands[i].cmd) == 0)
+			ret = commands[i].handler(cmd, params, d);
+	}
+	pthread_mutex_unlock(&mutex);
+	return ret;
+}
+
+int
+telemetry_start(void)
+{
+	for (size_t i = 0; i < NB_COMMANDS; i++) {
+		int ret = rte_telemetry_register_cmd(commands[i].cmd, dispatch, commands[i].help);
+
+		if (ret != 0)
+			return ret;
+	}
+	pthread_mutex_lock(&mutex);
+	serving = true;
+	pthread_mutex_unlock(&mutex);
+	return 0;
+}
+
+void
+telemetry_stop(void)
+{
+	pthread_mutex_lock(&mutex);
+	serving = false;
+	pthread_mutex_unlock(&mutex);
+}

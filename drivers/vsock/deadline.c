@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "conn_end.h"
+#include "deadline.h"
+#include "slow.h"
+
+static const struct {
+	uint32_t ms;
+	enum drop_reason reason;
+} kinds[CONN_NB_TIMERS] = {
+	[CONN_TIMER_CONNECT] = {LIMIT_CONNECT_MS, DROP_CONNECT_TIMEOUT},
+	[CONN_TIMER_CLOSE] = {LIMIT_CLOSE_MS, DROP_CLOSE_TIMEOUT},
+	[CONN_TIMER_LINGER] = {LIMIT_LINGER_MS, DROP_LINGER_TIMEOUT},
+};
+
+void
+lcore_timer(struct lcore *lc, struct conn *c, enum conn_timer timer)
+{
+	if (c->timer != CONN_TIMER_NONE) {
+		TAILQ_REMOVE(&lc->timers[c->timer], c, timer_entry);
+		lc->nb_timers--;
+	}
+	c->timer = timer;
+	if (timer == CONN_TIMER_NONE)
+		return;
+	c->deadline_ms = slow_now_ms() + kinds[timer].ms;
+	TAILQ_INSERT_TAIL(&lc->timers[timer], c, timer_entry);
+	lc->nb_timers++;
+	if (!lc->tick_armed) {
+		lc->tick_armed = true;
+		slow_tick(lc);
+	}
+}
+
+void
+deadline_check(struct lcore *lc)
+{
+	uint64_t now = slow_now_ms();
+
+	lc->tick_armed = false;
+	for (int t = CONN_TIMER_NONE + 1; t < CONN_NB_TIMERS; t++) {
+		struct conn *c;
+
+		while ((c = TAILQ_FIRST(&lc->timers[t])) != NULL && c->deadline_ms <= now &&
+			!conn_end_must_wait(lc, c))
+			conn_end_both(lc, c, kinds[t].reason);
+	}
+	if (lc->nb_timers > 0) {
+		lc->tick_armed = true;
+		slow_tick(lc);
+	}
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef VSOCK_DEADLINE_H
+#define VSOCK_DEADLINE_H
+
+/**
+ * @file
+ * Time-outs of connections. Each kind has one length, so that a list in order of arrival is one in
+ * order of deadline. The slow path keeps the time: it ticks only while a deadline is set.
+ */
+
+#include "lcore.h"
+
+/** A tick: end the connections whose time is up. Context: the owning lcore. */
+void deadline_check(struct lcore *lc);
+
+#endif

@@ -1,0 +1,532 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <rte_cycles.h>
+#include <rte_launch.h>
+#include <rte_lcore.h>
+#include <rte_malloc.h>
+#include <rte_pause.h>
+#include <rte_prefetch.h>
+
+#include "conn_end.h"
+#include "forward.h"
+#include "from_guest.h"
+#include "host.h"
+#include "lcore.h"
+#include "lcore_msg.h"
+#include "deadline.h"
+#include "settle.h"
+#include "slow.h"
+#include "to_guest.h"
+
+#define EPOLL_NB_EVENTS 64
+/* A busy lcore looks at its sockets and kicks this often; an idle one in every loop. */
+#define EPOLL_BUSY_US 10
+#define XRING_BURST   32
+
+static struct lcore_conf conf = {.spin_us = 1000};
+
+void
+lcore_configure(const struct lcore_conf *c)
+{
+	conf = *c;
+}
+
+/* ---- creation ---- */
+
+static int
+add_wake_fd(struct lcore *lc)
+{
+	struct epoll_event ev = {.events = EPOLLIN, .data.u64 = EPOLL_TAG_WAKE};
+
+	lc->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	lc->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (lc->epoll_fd < 0 || lc->wake_fd < 0 ||
+		epoll_ctl(lc->epoll_fd, EPOLL_CTL_ADD, lc->wake_fd, &ev) != 0)
+		return -errno;
+	return 0;
+}
+
+static int
+add_memory(struct lcore *lc, int socket)
+{
+	struct rte_hash_parameters hash = {
+		.entries = LIMIT_NB_PORTS * 2,
+		.key_len = sizeof(uint32_t),
+		.socket_id = socket,
+	};
+	char name[RTE_RING_NAMESIZE];
+
+	lc->pkt_memory = rte_calloc_socket("vsock_pkts", LIMIT_NB_PKTS_PER_LCORE,
+		sizeof(*lc->pkt_memory), RTE_CACHE_LINE_SIZE, socket);
+	snprintf(name, sizeof(name), "vsock_inbox%u", lc->index);
+	lc->inbox = rte_ring_create_elem(name, sizeof(struct inbox_msg), LIMIT_NB_INBOX, socket,
+		RING_F_MP_RTS_ENQ | RING_F_SC_DEQ);
+	snprintf(name, sizeof(name), "vsock_cids%u", lc->index);
+	hash.name = name;
+	lc->cids = rte_hash_create(&hash);
+	if (lc->pkt_memory == NULL || lc->inbox == NULL || lc->cids == NULL)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < LIMIT_NB_PKTS_PER_LCORE; i++) {
+		lc->pkt_memory[i].home = lc->index;
+		lcore_pkt_put(lc, &lc->pkt_memory[i]);
+	}
+	return 0;
+}
+
+int
+lcore_create(unsigned int index, unsigned int lcore_id, unsigned int nb_lcores,
+	struct rte_mempool *chunks, uint32_t nb_chunks, struct lcore **out)
+{
+	int socket = rte_lcore_to_socket_id(lcore_id);
+	struct lcore *lc = rte_zmalloc_socket("vsock_lcore", sizeof(*lc), 128, socket);
+	int ret;
+
+	if (lc == NULL)
+		return -ENOMEM;
+	lc->index = index;
+	lc->lcore_id = lcore_id;
+	lc->nb_lcores = nb_lcores;
+	lc->chunks = chunks;
+	lc->nb_chunks = nb_chunks;
+	lc->epoll_fd = -1;
+	lc->wake_fd = -1;
+	lc->pkts_per_port = LIMIT_NB_PKTS_PER_LCORE / 2;
+	TAILQ_INIT(&lc->active);
+	TAILQ_INIT(&lc->ready);
+	TAILQ_INIT(&lc->flush);
+	TAILQ_INIT(&lc->busy);
+	TAILQ_INIT(&lc->graves);
+	TAILQ_INIT(&lc->free_pkts);
+	for (unsigned int i = 0; i < LIMIT_NB_PORTS; i++)
+		TAILQ_INIT(&lc->held[i]);
+	for (unsigned int i = 0; i < CONN_NB_TIMERS; i++)
+		TAILQ_INIT(&lc->timers[i]);
+	for (unsigned int i = 0; i < LIMIT_NB_LCORES; i++)
+		TAILQ_INIT(&lc->out[i].staged);
+	ret = add_wake_fd(lc);
+	if (ret == 0)
+		ret = add_memory(lc, socket);
+	if (ret == 0)
+		ret = slow_jobs_create(lc, LIMIT_NB_HOST_CONNS_PER_LCORE);
+	if (ret != 0) {
+		lcore_free(lc);
+		return ret;
+	}
+	*out = lc;
+	return 0;
+}
+
+void
+lcore_free(struct lcore *lc)
+{
+	if (lc == NULL)
+		return;
+	slow_jobs_free(lc);
+	for (unsigned int i = 0; i < LIMIT_NB_LCORES; i++)
+		rte_ring_free(lc->in[i]);
+	rte_hash_free(lc->cids);
+	rte_ring_free(lc->inbox);
+	rte_free(lc->pkt_memory);
+	if (lc->wake_fd >= 0)
+		close(lc->wake_fd);
+	if (lc->epoll_fd >= 0)
+		close(lc->epoll_fd);
+	rte_free(lc);
+}
+
+int
+lcore_connect_all(struct lcore **lcores, unsigned int nb)
+{
+	char name[RTE_RING_NAMESIZE];
+
+	for (unsigned int from = 0; from < nb; from++) {
+		for (unsigned int to = 0; to < nb; to++) {
+			struct rte_ring *r;
+
+			if (from == to)
+				continue;
+			snprintf(name, sizeof(name), "vsock_x%u_%u", from, to);
+			r = rte_ring_create(name, LIMIT_NB_XRING,
+				rte_lcore_to_socket_id(lcores[to]->lcore_id),
+				RING_F_SP_ENQ | RING_F_SC_DEQ);
+			if (r == NULL)
+				return -ENOMEM;
+			lcores[from]->out[to].ring = r;
+			lcores[to]->in[from] = r;
+		}
+	}
+	return 0;
+}
+
+/* ---- ports ---- */
+
+struct port *
+lcore_port(struct lcore *lc, uint16_t port_id, uint32_t gen)
+{
+	struct port *port = port_id < LIMIT_NB_PORTS ? lc->ports[port_id] : NULL;
+
+	return port != NULL && port->gen == gen ? port : NULL;
+}
+
+void
+lcore_flush_later(struct lcore *lc, struct port *port)
+{
+	if (port->in_flush)
+		return;
+	port->in_flush = true;
+	TAILQ_INSERT_TAIL(&lc->flush, port, flush_entry);
+}
+
+void
+lcore_port_activate(struct lcore *lc, struct port *port)
+{
+	port->idle_since = 0;
+	if (port->active || !port->running)
+		return;
+	port->active = true;
+	TAILQ_INSERT_TAIL(&lc->active, port, active_entry);
+	if (port->kicks_on) {
+		vq_kick_disable(&port->vq[PORT_Q_FROM_GUEST]);
+		vq_kick_disable(&port->vq[PORT_Q_TO_GUEST]);
+		port->kicks_on = false;
+		port->rx_kicks_on = false;
+	}
+}
+
+void
+lcore_port_ready(struct lcore *lc, struct port *port)
+{
+	if (port->in_ready)
+		return;
+	port->in_ready = true;
+	TAILQ_INSERT_TAIL(&lc->ready, port, ready_entry);
+}
+
+void
+lcore_port_broken(struct lcore *lc, struct port *port)
+{
+	port->running = false;
+	if (port->active) {
+		port->active = false;
+		TAILQ_REMOVE(&lc->active, port, active_entry);
+	}
+}
+
+/* The guest does nothing: ask for kicks, look once more, stop polling. */
+static void
+port_sleep(struct lcore *lc, struct port *port)
+{
+	bool no_room = port->nb_replies == LIMIT_NB_REPLIES, more = false;
+
+	if (port->blocked && !no_room)
+		return; /* it waits for lcores, not for its guest */
+	/* What cannot be popped for want of RX buffers is no reason to stay awake. */
+	if (!no_room)
+		more = vq_kick_enable(&port->vq[PORT_Q_FROM_GUEST]);
+	if (port->starved) {
+		more |= vq_kick_enable(&port->vq[PORT_Q_TO_GUEST]);
+		port->rx_kicks_on = true;
+	}
+	port->kicks_on = true;
+	port->active = false;
+	TAILQ_REMOVE(&lc->active, port, active_entry);
+	if (more)
+		lcore_port_activate(lc, port);
+}
+
+/* ---- one loop ---- */
+
+static unsigned int
+poll_inbox(struct lcore *lc)
+{
+	struct inbox_msg msgs[8];
+	unsigned int n = rte_ring_dequeue_burst_elem(
+		lc->inbox, msgs, sizeof(msgs[0]), RTE_DIM(msgs), NULL);
+
+	for (unsigned int i = 0; i < n; i++) {
+		const struct inbox_msg *m = &msgs[i];
+
+		switch ((enum inbox_type)m->type) {
+		case INBOX_CALL:
+			if (m->request->fn(lc, m->request))
+				ctl_complete(m->request, m->request->result);
+			break;
+		case INBOX_HOST_CONNECTED:
+			host_connected(lc, m);
+			break;
+		case INBOX_HOST_CONNECT:
+			host_connect(lc, m);
+			break;
+		case INBOX_CREDIT:
+			host_credit(lc, m);
+			break;
+		case INBOX_JOB_FREE:
+			slow_job_put(lc, m->job);
+			break;
+		case INBOX_TICK:
+			deadline_check(lc);
+			break;
+		}
+	}
+	lc->stats.inbox_messages += n;
+	return n;
+}
+
+static unsigned int
+poll_lcores(struct lcore *lc)
+{
+	struct pkt *pkts[XRING_BURST];
+	unsigned int total = 0;
+
+	for (unsigned int from = 0; from < lc->nb_lcores; from++) {
+		unsigned int n;
+
+		if (from == lc->index)
+			continue;
+		n = rte_ring_sc_dequeue_burst(lc->in[from], (void **)pkts, XRING_BURST, NULL);
+		for (unsigned int i = 0; i < n; i++)
+			rte_prefetch0(pkts[i]);
+		for (unsigned int i = 0; i < n; i++)
+			forward_arrive(lc, pkts[i]);
+		total += n;
+	}
+	return total;
+}
+
+static unsigned int
+poll_from_guests(struct lcore *lc)
+{
+	struct port *port, *next;
+	unsigned int total = 0;
+
+	for (port = TAILQ_FIRST(&lc->active); port != NULL; port = next) {
+		unsigned int n = from_guest_poll(lc, port);
+
+		next = TAILQ_NEXT(port, active_entry);
+		total += n;
+		if (port->fault) {
+			port->stats.drops[DROP_MEMORY_GONE]++;
+			lcore_port_broken(lc, port);
+		} else if (n > 0) {
+			port->idle_since = 0;
+		} else if (port->idle_since == 0) {
+			port->idle_since = lc->now;
+		}
+	}
+	return total;
+}
+
+static unsigned int
+poll_to_guests(struct lcore *lc)
+{
+	struct port *port, *next;
+	unsigned int total = 0;
+
+	for (port = TAILQ_FIRST(&lc->ready); port != NULL; port = next) {
+		unsigned int n = to_guest_poll(lc, port);
+
+		next = TAILQ_NEXT(port, ready_entry);
+		total += n;
+		if (n > 0)
+			lcore_port_activate(lc, port);
+		if (port->nb_replies == 0 && TAILQ_EMPTY(&port->ready)) {
+			port->in_ready = false;
+			TAILQ_REMOVE(&lc->ready, port, ready_entry);
+		} else if (port->starved && port->running && !port->active && n == 0 &&
+			!port->rx_kicks_on) {
+			/* It slept with nothing to say; now it waits for buffers. */
+			lcore_port_activate(lc, port);
+		}
+	}
+	return total;
+}
+
+static void
+kick_event(struct lcore *lc, uint64_t data)
+{
+	uint64_t tag = data & 3, count;
+	unsigned int q = tag == EPOLL_TAG_KICK_TO_GUEST ? PORT_Q_TO_GUEST : PORT_Q_FROM_GUEST;
+	struct port *port = lcore_port(lc, (data >> 2) & 0xffff, data >> 32);
+
+	if (port == NULL || port->kick_fd[q] < 0)
+		return;
+	if (read(port->kick_fd[q], &count, sizeof(count)) < 0 && errno != EAGAIN)
+		return;
+	port->stats.kicks++;
+	lcore_port_activate(lc, port);
+}
+
+static unsigned int
+poll_events(struct lcore *lc, int timeout_ms)
+{
+	struct epoll_event evs[EPOLL_NB_EVENTS];
+	uint64_t count;
+	int n;
+
+	lc->stats.epoll_calls++;
+	n = epoll_wait(lc->epoll_fd, evs, EPOLL_NB_EVENTS, timeout_ms);
+	for (int i = 0; i < n; i++) {
+		uint64_t data = evs[i].data.u64;
+
+		switch ((enum epoll_tag)(data & 3)) {
+		case EPOLL_TAG_CONN:
+			host_event(lc, (struct conn *)(uintptr_t)data, evs[i].events);
+			break;
+		case EPOLL_TAG_WAKE:
+			(void)!read(lc->wake_fd, &count, sizeof(count));
+			break;
+		default:
+			kick_event(lc, data);
+			break;
+		}
+	}
+	return n > 0 ? n : 0;
+}
+
+static void
+notify(struct port *port, enum port_queue q, uint64_t *count)
+{
+	const uint64_t one = 1;
+
+	if (port->call_fd[q] < 0)
+		return;
+	(*count)++;
+	/* A full counter is a notification that is still there. */
+	(void)!write(port->call_fd[q], &one, sizeof(one));
+}
+
+void
+lcore_port_flush(struct port *port)
+{
+	if (vq_flush(&port->vq[PORT_Q_TO_GUEST]))
+		notify(port, PORT_Q_TO_GUEST, &port->stats.to_guest_notifications);
+	if (vq_flush(&port->vq[PORT_Q_FROM_GUEST]))
+		notify(port, PORT_Q_FROM_GUEST, &port->stats.from_guest_notifications);
+}
+
+static void
+flush_ports(struct lcore *lc)
+{
+	struct port *port;
+
+	while ((port = TAILQ_FIRST(&lc->flush)) != NULL) {
+		TAILQ_REMOVE(&lc->flush, port, flush_entry);
+		port->in_flush = false;
+		if (port->mem != NULL)
+			lcore_port_flush(port);
+	}
+}
+
+static void
+bury(struct lcore *lc)
+{
+	struct conn *c;
+
+	while ((c = TAILQ_FIRST(&lc->graves)) != NULL) {
+		TAILQ_REMOVE(&lc->graves, c, ready_entry);
+		conn_free(&c->port->conns, c);
+	}
+}
+
+/* ---- sleeping ---- */
+
+static void
+put_idle_ports_to_sleep(struct lcore *lc, uint64_t idle_cycles)
+{
+	struct port *port, *next;
+
+	for (port = TAILQ_FIRST(&lc->active); port != NULL; port = next) {
+		next = TAILQ_NEXT(port, active_entry);
+		if (port->idle_since != 0 && lc->now - port->idle_since > idle_cycles)
+			port_sleep(lc, port);
+	}
+}
+
+static bool
+something_waits(struct lcore *lc)
+{
+	struct port *port;
+
+	if (!TAILQ_EMPTY(&lc->active) || !TAILQ_EMPTY(&lc->busy) || !rte_ring_empty(lc->inbox))
+		return true;
+	for (unsigned int i = 0; i < lc->nb_lcores; i++) {
+		if (i != lc->index &&
+			(!rte_ring_empty(lc->in[i]) || lc->out[i].nb_staged > 0))
+			return true;
+	}
+	TAILQ_FOREACH(port, &lc->ready, ready_entry) {
+		if (port->running && !port->starved)
+			return true;
+	}
+	return false;
+}
+
+static void
+sleep_until_kicked(struct lcore *lc)
+{
+	__atomic_store_n(&lc->sleeping, 1, __ATOMIC_RELAXED);
+	/* Pairs with the fence in lcore_wake(): either it sees us sleep, or we see its message. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (!something_waits(lc)) {
+		lc->stats.sleeps++;
+		poll_events(lc, -1);
+	}
+	__atomic_store_n(&lc->sleeping, 0, __ATOMIC_RELAXED);
+}
+
+int
+lcore_main(void *arg)
+{
+	struct lcore *lc = arg;
+	const uint64_t us = rte_get_tsc_hz() / 1000000;
+	const uint64_t idle_cycles = conf.spin_us * us, epoll_cycles = EPOLL_BUSY_US * us;
+
+	while (!lc->quit) {
+		unsigned int busy;
+
+		lc->now = rte_rdtsc();
+		busy = poll_inbox(lc);
+		busy += poll_lcores(lc);
+		busy += poll_from_guests(lc);
+		if (busy == 0 || lc->now >= lc->epoll_next) {
+			busy += poll_events(lc, 0);
+			lc->epoll_next = lc->now + epoll_cycles;
+		}
+		busy += poll_to_guests(lc);
+		flush_ports(lc);
+		lcore_send_staged(lc);
+		settle_step(lc);
+		bury(lc);
+		lc->stats.loops++;
+		if (busy > 0) {
+			lc->stats.busy_loops++;
+			lc->idle_since = 0;
+			continue;
+		}
+		if (lc->idle_since == 0)
+			lc->idle_since = lc->now;
+		if (conf.spin) {
+			rte_pause();
+			continue;
+		}
+		put_idle_ports_to_sleep(lc, idle_cycles);
+		if (lc->now - lc->idle_since >= idle_cycles && !something_waits(lc))
+			sleep_until_kicked(lc);
+	}
+	/* Pairs with lcore_wait(): whoever frees what was ours comes after all of this. */
+	__atomic_store_n(&lc->exited, 1, __ATOMIC_RELEASE);
+	return 0;
+}
+
+void
+lcore_wait(struct lcore *lc)
+{
+	rte_eal_wait_lcore(lc->lcore_id);
+	while (__atomic_load_n(&lc->exited, __ATOMIC_ACQUIRE) == 0)
+		rte_pause();
+}
