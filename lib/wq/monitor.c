@@ -12,7 +12,7 @@
 
 #define MONITOR (&wq_g.monitor)
 /* Longest periods, in periods: nothing waits; work waits and all was seen before. */
-#define QUIET_PERIODS 3
+#define QUIET_PERIODS 2
 #define SEEN_PERIODS  10
 /* Passes that find nobody before it sleeps: arming it again costs a system call. */
 #define LINGER_PASSES 4
@@ -117,7 +117,7 @@ next_period(uint64_t period, const struct wq_watch *sum)
 {
 	uint64_t base = wq_g.cfg.monitor_us * WQ_NS_PER_US, longest;
 
-	if (sum->found)
+	if (sum->found || sum->fresh)
 		return base;
 	longest = base * (sum->waits ? SEEN_PERIODS : QUIET_PERIODS);
 	period *= 2;

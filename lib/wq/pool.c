@@ -36,6 +36,7 @@ wq_pool_create(int cpu, int scope, int pod, bool highpri, struct wq_pool **out)
 	wq_cpus_pool_mask(pool, &wq_g.cpus, &pool->cpus);
 	/* Without a worker the monitor is woken, and creates the first. */
 	pool->inbox.sleeper = &wq_g.monitor.waker;
+	pool->armed = true;
 	/* Release: pairs with wq_pool_by_id() and with the monitor's walk. */
 	__atomic_store_n(&wq_g.pools[id], pool, __ATOMIC_RELEASE);
 	__atomic_store_n(&wq_g.nb_pools, id, __ATOMIC_RELEASE);
@@ -131,9 +132,14 @@ wq_pool_settle(struct wq_pool *pool)
 	struct wq_waker *waker;
 
 	if (wq_likely(pool->nb_running > 0)) {
-		/* A late producer may still take the old value: then a worker wakes in vain. */
-		if (wq_unlikely(__atomic_load_n(&in->sleeper, __ATOMIC_RELAXED) != NULL))
+		/*
+		 * A late producer may still take the old value: then a worker wakes in vain. The
+		 * producers' cache line is left alone unless it has to change.
+		 */
+		if (wq_unlikely(pool->armed)) {
+			pool->armed = false;
 			__atomic_store_n(&in->sleeper, NULL, __ATOMIC_RELAXED);
+		}
 		return;
 	}
 	if (wq_pool_work_waits(pool)) {
@@ -147,6 +153,7 @@ wq_pool_settle(struct wq_pool *pool)
 	 * Sequentially consistent store, then load of the tail: pairs with wq_queue_push(). Where it
 	 * stands already every producer sees it, but for those behind the one who takes it.
 	 */
+	pool->armed = true;
 	if (__atomic_load_n(&in->sleeper, __ATOMIC_RELAXED) != waker)
 		__atomic_store_n(&in->sleeper, waker, __ATOMIC_SEQ_CST);
 	if (wq_unlikely(!wq_inbox_empty(in))) {

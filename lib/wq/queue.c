@@ -47,7 +47,7 @@ wq_queue_push(struct wq_pwq *pwq, struct wq_work *work)
 	struct wq_waker *sleeper;
 
 	work->pwq = pwq;
-	wq_set_where(work, WQ_WHERE(WQ_AT_INBOX, pwq->pool->id));
+	wq_set_where(work, WQ_WHERE(WQ_AT_INBOX, pwq->pool_id));
 	wq_inbox_push(in, work);
 	/* The work may have run and be gone. Sequentially consistent: see wq_inbox_push(). */
 	if (wq_likely(__atomic_load_n(&in->sleeper, __ATOMIC_SEQ_CST) == NULL))

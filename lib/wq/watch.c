@@ -109,6 +109,7 @@ collect(struct wq_pool *pool, struct suspect *suspects, struct wq_watch *sum)
 			/* New to us, and perhaps long gone at the next pass. */
 			w->seen_works = w->nb_works;
 			sum->active |= !(w->flags & WQ_W_BLOCKED);
+			sum->fresh |= !(w->flags & WQ_W_NOT_RUNNING);
 			continue;
 		}
 		account(w, &sum->found);

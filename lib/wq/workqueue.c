@@ -32,13 +32,13 @@ effective_max(const struct workqueue *wq)
 static int
 add_pwq(struct workqueue *wq, struct wq_pool *pool)
 {
-	struct wq_pwq *pwq = aligned_alloc(WQ_LINE,
-		(sizeof(*pwq) + WQ_LINE - 1) / WQ_LINE * WQ_LINE);
+	struct wq_pwq *pwq = aligned_alloc(WQ_LINE, sizeof(*pwq));
 
 	if (pwq == NULL)
 		return -ENOMEM;
 	*pwq = (struct wq_pwq){
 		.pool = pool,
+		.pool_id = pool->id,
 		.wq = wq,
 		.max_active = effective_max(wq),
 		.flush_colour = WQ_NO_COLOUR,

@@ -161,6 +161,7 @@ struct wq_pool {
 	uint64_t nb_created;        /* P */
 	uint64_t nb_reaped;         /* P */
 	bool stall_told;            /* P */
+	bool armed;                 /* P; inbox.sleeper was set, and perhaps taken since */
 	cpu_set_t cpus;             /* P; where its workers may run */
 	uint32_t cpus_gen;          /* P; counts changes of cpus */
 	uint64_t ids[WQ_MAX_WORKERS / 64]; /* P; workers' ids in use */
@@ -180,9 +181,12 @@ struct wq_pwq_stats {
 };
 
 struct wq_pwq {
+	/* Read by producers: nothing here changes. */
 	struct wq_pool *pool;       /* I */
 	struct workqueue *wq;       /* I */
-	struct wq_link inactive;    /* P */
+	uint32_t pool_id;           /* I */
+	/* Changes with every work. */
+	struct wq_link inactive __attribute__((aligned(WQ_LINE))); /* P */
 	int nb_active;              /* P */
 	int max_active;             /* P; 0 while frozen */
 	int work_colour;            /* P; given to works that come */
@@ -438,6 +442,7 @@ wq_monitor_arm(void)
 struct wq_watch {
 	bool active;  /* somebody runs, or waits: look again */
 	bool waits;   /* work waits behind somebody who runs */
+	bool fresh;   /* a worker runs something that was not seen before */
 	bool found;   /* a worker was found that blocks or burns */
 };
 void wq_watch_pool(struct wq_pool *pool, struct wq_watch *sum);
