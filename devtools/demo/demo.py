@@ -18,7 +18,7 @@ from daemon import DaemonError  # noqa: E402
 from jobs import PartyError, StepFailed  # noqa: E402
 from lab import Lab  # noqa: E402
 
-SIZE = '32M'
+SIZE = '16M'
 TIMEOUT = 120
 PINGS = 300
 REFUSED_US = 1_500_000
@@ -53,7 +53,7 @@ def exchange(title, lab, client, server, kind, chunk):
         if kind == 'seqpacket':
             check(sent['lens'] == received['lens'], f'{title}: message boundaries are lost')
     print(f'  {title:<44} {kind:<9}  {gigabits(answered["recv"]):5.2f}  '
-          f'{gigabits(asked["recv"]):5.2f}  {asked["ping"]["median_us"]:6}  '
+          f'{gigabits(asked["recv"]):5.2f} {asked["ping"]["median_us"]:6}  '
           f'{asked["recv"]["sha256"][:12]}', flush=True)
 
 
@@ -90,15 +90,14 @@ def statistics(lab):
 
 def demo(lab):
     lab.start()
-    print(f'the daemon runs, process {lab.daemon.proc.pid}: '
-          f'{" ".join(lab.daemon.command()[1:])}')
+    print('dpdk-vsockd ' + ' '.join(lab.daemon.command()[1:]))
     for name, guest in (('A', lab.a), ('B', lab.b)):
         cid = guest.run('cid')['cid']['cid']
         check(cid == guest.cid, f'guest {name} has CID {cid}')
         print(f'guest {name}: CID {cid}, Linux {guest.release}')
 
-    print(f'\n  {SIZE}iB each way, SHA-256 compared            '
-          f'{"":<11}  Gb/s asked, answered; round trip in us; hash')
+    print(f'\n  {SIZE[:-1]} MiB each way, SHA-256 compared by both{"":<15} Gb/s   Gb/s   trip\n'
+          f'{"":<57} asked answer     us  hash')
     exchange('guest A asks a server on the host', lab, 'a', 'host', 'stream', '64K')
     exchange('the host asks a server in guest A', lab, 'host', 'a', 'stream', '64K')
     exchange('guest B talks to guest A', lab, 'b', 'a', 'stream', '64K')

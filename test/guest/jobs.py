@@ -129,6 +129,12 @@ class Digest:
         for byte in len(message).to_bytes(4, 'little'):
             self.hash = ((self.hash ^ byte) * 0x100000001b3) & 0xffffffffffffffff
 
+    def add_all(self, messages):
+        """Take all of a list, which is empty then."""
+        for message in messages:
+            self.add(message)
+        messages.clear()
+
     @property
     def lens(self):
         return f'{self.hash:016x}'
