@@ -66,12 +66,20 @@ class Lab:
             self.close()
 
     def close(self):
-        for guest in self.guests.values():
-            guest.close()
-        self.guests = {}
-        if self.daemon is not None:
-            self.daemon.close()
-            self.daemon = None
+        """End everything; a daemon that is still there has to end well."""
+        daemon, self.daemon = self.daemon, None
+        status = 0
+        try:
+            if daemon is not None and daemon.proc is not None and daemon.proc.poll() is None:
+                status, _ = daemon.stop()
+        finally:
+            for guest in self.guests.values():
+                guest.close()
+            self.guests = {}
+            if daemon is not None:
+                daemon.close()
+        if status != 0:
+            raise DaemonError(f'status {status} after SIGTERM\n{tail(daemon.log)}')
 
     def replace_guest(self, cid):
         """A new machine in the place of one that is gone."""
