@@ -148,6 +148,11 @@ pre_msg(int vid, void *ctx)
 		/* Should the library fail, there is no post_msg() and no trust in its table. */
 		vhost_link_drop_mem(link);
 		break;
+	case VHOST_MSG_SET_VRING_ENABLE:
+		/* The library says so as well, but only after its reply. */
+		if (msg->payload.ring.num == 0 && msg->payload.ring.idx < PORT_NB_QUEUES)
+			link->ready[msg->payload.ring.idx] = false;
+		break;
 	default:
 		break;
 	}
