@@ -539,10 +539,17 @@ fe_guest_disarm(struct fe_guest *g)
 {
 	unsigned int q;
 
-	for (q = 0; q < g->conf.nb_queues; q++) {
+	for (q = 0; q < g->conf.nb_queues; q++)
 		fe_vring_disable_calls(&g->vrings[q]);
+}
+
+void
+fe_guest_take_calls(struct fe_guest *g)
+{
+	unsigned int q;
+
+	for (q = 0; q < g->conf.nb_queues; q++)
 		g->stats.nb_calls += fe_vring_drain_calls(&g->vrings[q]);
-	}
 }
 
 int

@@ -266,8 +266,11 @@ void fe_guest_flush(struct fe_guest *g);
  */
 bool fe_guest_arm(struct fe_guest *g);
 
-/** The end of a wait: no more calls, and the call descriptors are emptied and counted. */
+/** The end of a wait: no more calls. */
 void fe_guest_disarm(struct fe_guest *g);
+
+/** Empties the call descriptors, so that they can be waited on again, and counts the calls. */
+void fe_guest_take_calls(struct fe_guest *g);
 
 /** @return the call descriptor to wait on; it changes with fe_guest_replace_call() */
 int fe_guest_call_fd(const struct fe_guest *g, enum fe_queue queue);

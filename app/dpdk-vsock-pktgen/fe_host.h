@@ -31,8 +31,8 @@ int fe_host_accept(int listen_fd);
 /**
  * Asks for a connection to the guest's port @p port.
  *
- * @return a descriptor on which fe_host_connect_finish() tells the rest, -EAGAIN when the listener's
- *         backlog is full, or what socket(), connect() or send() say
+ * @return a descriptor on which fe_host_connect_finish() tells the rest, -EAGAIN when the backlog
+ *         is full, or what socket(), connect() or send() say
  */
 int fe_host_connect(const char *base, uint32_t port, enum fe_type type);
 

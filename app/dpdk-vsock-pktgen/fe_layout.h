@@ -24,8 +24,7 @@
 struct fe_shape {
 	unsigned int nb_fixed;
 	uint32_t fixed[FE_SHAPE_MAX_FIXED];
-	uint32_t
-		rest; /**< 0: nothing behind the fixed ones; UINT32_MAX: one piece; else its length */
+	uint32_t rest; /**< Length of the pieces behind; UINT32_MAX: one piece; 0: nothing. */
 };
 
 struct fe_layout {

@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#include "fe_wire.h"
+#include "../fe_wire.h"
 
 #define LO_MAX_GUESTS  4u
 #define LO_MAX_REGIONS 8u

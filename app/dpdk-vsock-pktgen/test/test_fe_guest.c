@@ -143,7 +143,7 @@ bed_close(struct bed *bed)
 	lo_stop(bed->lo);
 }
 
-/* Handles what there is; with nothing, sleeps until a call comes: a lost one ends in the time-out. */
+/* Handles what there is; or sleeps until a call comes: a lost one ends in the time-out. */
 static void
 step(struct bed *bed, int also_fd)
 {
@@ -164,8 +164,10 @@ step(struct bed *bed, int also_fd)
 	pfds[4] = (struct pollfd){.fd = also_fd, .events = POLLIN};
 	if (!work)
 		CHECK(poll(pfds, 5, TIMEOUT_S * 1000) > 0);
-	fe_guest_disarm(bed->g[0]);
-	fe_guest_disarm(bed->g[1]);
+	for (i = 0; i < 2; i++) {
+		fe_guest_disarm(bed->g[i]);
+		fe_guest_take_calls(bed->g[i]);
+	}
 }
 
 static void
