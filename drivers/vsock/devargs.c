@@ -250,7 +250,8 @@ parse_pair(
 	arg->value_len = equals != NULL ? len - key_len - 1 : 0;
 
 	for (i = 0; i < NB_KEYS; i++)
-		if (strlen(arg_keys[i].name) == key_len && memcmp(arg_keys[i].name, pair, key_len) == 0)
+		if (strlen(arg_keys[i].name) == key_len &&
+				memcmp(arg_keys[i].name, pair, key_len) == 0)
 			break;
 	if (i == NB_KEYS)
 		return refuse(arg, -EINVAL, "unknown key");
@@ -317,9 +318,10 @@ devargs_parse(
 	conf->buf_alloc = DEVARGS_BUF_ALLOC_DEFAULT;
 	conf->max_conns = DEVARGS_MAX_CONNS_DEFAULT;
 	if ((size_t)snprintf(conf->name, sizeof(conf->name), "%s", name) >= sizeof(conf->name)) {
-		snprintf(err, err_len, "%.40s...: the name is too long, at most %zu bytes fit", name,
-			sizeof(conf->name) - 1);
-		make_printable(err);
+		snprintf(err, err_len, "%.40s...: the name is too long, at most %zu bytes fit",
+			name, sizeof(conf->name) - 1);
+		if (err_len > 0)
+			make_printable(err);
 		return -ENAMETOOLONG;
 	}
 

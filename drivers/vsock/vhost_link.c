@@ -18,6 +18,7 @@
 #include "gmem_guard.h"
 #include "vhost_link.h"
 #include "vsock_log.h"
+#include "wire.h"
 
 /* Lines about one front end: so many at once, then so many a second. */
 #define REPORT_BURST 10
@@ -163,7 +164,8 @@ fill_ring(
 	if (!is_mapped(link->mem, ring.desc, 16ull * ring.size) ||
 			!is_mapped(link->mem, ring.avail, 4 + 2ull * ring.size + event_len) ||
 			!is_mapped(link->mem, ring.used, 4 + 8ull * ring.size + event_len)) {
-		vhost_link_report(link, RTE_LOG_WARNING, "ring %u is not inside one memory region", idx);
+		vhost_link_report(
+			link, RTE_LOG_WARNING, "ring %u is not inside one memory region", idx);
 		return -EINVAL;
 	}
 	cfg->desc = ring.desc;
@@ -216,6 +218,7 @@ vhost_link_bring_up(struct vhost_link *link, int vid)
 		if (rc != 0)
 			goto release;
 	}
+	dev.seqpacket = (features & 1ull << VSOCK_F_SEQPACKET) != 0;
 	dev.mem = copy_gmem(link->mem);
 	if (dev.mem == NULL) {
 		VSOCK_LOG(ERR, "%s: no memory for the memory table", link->conf->name);

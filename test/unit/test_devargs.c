@@ -149,8 +149,8 @@ all_keys(void)
 {
 	struct port_conf conf;
 
-	parse_ok("max_conns=1,buf_alloc=16M,lcore=0,groups=web+db-1.x+_,client=1,uds=/u,cid=4294967294,"
-		 "iface=/i=1", &conf);
+	parse_ok("max_conns=1,buf_alloc=16M,lcore=0,groups=web+db-1.x+_,client=1,uds=/u,"
+		 "cid=4294967294,iface=/i=1", &conf);
 	CHECK(strcmp(conf.iface, "/i=1") == 0);
 	CHECK(strcmp(conf.uds, "/u") == 0);
 	CHECK_EQ(conf.cid, 4294967294u);

@@ -584,8 +584,9 @@ truncated_memory(void)
 int
 main(int argc, char **argv)
 {
-	char prefix[40], program[] = "test", no_huge[] = "--no-huge", mem[] = "-m", mem_len[] = "64",
-		no_pci[] = "--no-pci", list[] = "-l", cpus[] = "0", no_tel[] = "--no-telemetry";
+	char prefix[40], program[] = "test", no_huge[] = "--no-huge", mem[] = "-m";
+	char mem_len[] = "64", no_pci[] = "--no-pci", list[] = "-l", cpus[] = "0";
+	char no_tel[] = "--no-telemetry";
 	char *eal[] = { program, no_huge, mem, mem_len, no_pci, list, cpus, no_tel, prefix, NULL };
 
 	(void)argc;

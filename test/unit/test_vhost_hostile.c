@@ -142,8 +142,8 @@ malformed(void)
 static void
 not_offered(void)
 {
-	static const uint32_t requests[] = { 0, 6, 7, 19, 20, 21, 22, 23, 25, 26, 27, 28, 29, 30, 31,
-		32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 100, 0xffffffff };
+	static const uint32_t requests[] = { 0, 6, 7, 19, 20, 21, 22, 23, 25, 26, 27, 28, 29, 30,
+		31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 100, 0xffffffff };
 	int nb_fds = count_fds();
 	uint8_t payload[64] = { 0 };
 
@@ -404,8 +404,9 @@ random_orders(void)
 int
 main(int argc, char **argv)
 {
-	char prefix[40], program[] = "test", no_huge[] = "--no-huge", mem[] = "-m", mem_len[] = "64",
-		no_pci[] = "--no-pci", list[] = "-l", cpus[] = "0", no_tel[] = "--no-telemetry";
+	char prefix[40], program[] = "test", no_huge[] = "--no-huge", mem[] = "-m";
+	char mem_len[] = "64", no_pci[] = "--no-pci", list[] = "-l", cpus[] = "0";
+	char no_tel[] = "--no-telemetry";
 	char *eal[] = { program, no_huge, mem, mem_len, no_pci, list, cpus, no_tel, prefix, NULL };
 	struct port_conf conf = { .name = "vsock_vhost0", .cid = 3 };
 
