@@ -47,38 +47,53 @@ insert_barrier(struct wq_pwq *pwq, struct wq_work *target, struct wq_worker *w, 
 }
 
 /*
+ * Whether a queueing of the work is under way that is in no list of this pool: half linked, in transit,
+ * in another pool, or in the hands of who has claimed it and not told yet where it goes. To a third one,
+ * whose queueing returned false for that, the work is pending. What waits for its timer is not meant.
+ */
+static bool
+is_under_way(const struct wq_work *work)
+{
+	enum wq_where kind;
+
+	/* In this order: not pending here means that the execution has begun. */
+	if (!wq_work_pending(work))
+		return false;
+	kind = WQ_WHERE_KIND(wq_where(work));
+	return kind != WQ_AT_TIMER && kind != WQ_AT_DISABLED;
+}
+
+/*
  * Tries once to put a barrier behind the last queueing of a work. true: *b will be completed;
  * false: *again tells whether the work was on its way, or it is idle.
  */
 static bool
 try_insert(struct wq_work *work, struct barrier *b, bool *again)
 {
-	uint32_t where = wq_where(work), pool_id = WQ_WHERE_POOL(where);
+	uint32_t pool_id = WQ_WHERE_POOL(wq_where(work));
 	struct wq_pool *pool;
 	struct wq_worker *w;
 
-	*again = false;
 	if (pool_id == 0)
 		pool_id = __atomic_load_n(&work->last_pool, __ATOMIC_ACQUIRE);
 	pool = pool_id != 0 ? wq_pool_by_id(pool_id) : NULL;
-	if (pool == NULL)
+	if (pool == NULL) {
+		*again = is_under_way(work) ||
+			__atomic_load_n(&work->last_pool, __ATOMIC_ACQUIRE) != 0;
 		return false;
+	}
 	wq_lock(&pool->lock);
 	if (wq_where(work) == WQ_WHERE(WQ_AT_INBOX, pool->id))
 		wq_pwq_drain_marked(pool);
-	where = wq_where(work);
-	if (where == WQ_WHERE(WQ_AT_POOL, pool->id)) {
+	if (wq_where(work) == WQ_WHERE(WQ_AT_POOL, pool->id)) {
 		insert_barrier(work->pwq, work, NULL, b);
 		wq_pool_unlock(pool);
 		return true;
 	}
-	w = wq_pool_find_executing(pool, work);
-	if (WQ_WHERE_KIND(where) == WQ_AT_INBOX || WQ_WHERE_KIND(where) == WQ_AT_POOL ||
-		__atomic_load_n(&work->last_pool, __ATOMIC_RELAXED) != pool->id) {
-		/* Half linked, on its way, or it went elsewhere before we had the lock. */
-		*again = true;
-		w = NULL;
-	} else if (w != NULL) {
+	*again = is_under_way(work) ||
+		__atomic_load_n(&work->last_pool, __ATOMIC_RELAXED) != pool->id;
+	w = *again ? NULL : wq_pool_find_executing(pool, work);
+	if (w != NULL) {
 		/* It would wait for itself. */
 		WQ_ASSERT(w != wq_current);
 		insert_barrier(w->current_pwq, NULL, w, b);

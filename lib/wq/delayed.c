@@ -148,7 +148,7 @@ wq_timer_nb_delayed(struct workqueue *wq)
 	uint64_t nb;
 
 	wq_lock(&TIMER->lock);
-	if (TIMER->inbox.tail != NULL)
+	if (TIMER->started)
 		drain();
 	nb = wq->nb_delayed;
 	wq_unlock(&TIMER->lock);
@@ -206,21 +206,22 @@ wq_timer_start(void)
 	wq_inbox_init(&TIMER->inbox);
 	TIMER->heap = NULL;
 	TIMER->stop = false;
+	TIMER->started = true;
 	rc = wq_worker_start_thread(&TIMER->thread, &wq_g.cpus, timer_main, NULL);
 	if (rc != 0)
-		TIMER->inbox.tail = NULL;
+		TIMER->started = false;
 	return rc;
 }
 
 void
 wq_timer_stop(void)
 {
-	if (TIMER->inbox.tail == NULL)
+	if (!TIMER->started)
 		return;
 	__atomic_store_n(&TIMER->stop, true, __ATOMIC_RELEASE);
 	wq_waker_wake(&TIMER->waker);
 	pthread_join(TIMER->thread, NULL);
-	TIMER->inbox.tail = NULL;
+	TIMER->started = false;
 }
 
 /* The caller holds the claim. Wait-free. */

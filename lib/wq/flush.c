@@ -224,22 +224,38 @@ wq_flush(struct workqueue *wq)
 	pthread_mutex_unlock(&wq->mutex);
 }
 
-/* Whether anything is queued to or runs for @wq. M is held. */
+/* One look at all pwqs: whether they are idle, and how many works came so far. M is held. */
 static bool
-is_empty(struct workqueue *wq)
+look(struct workqueue *wq, uint64_t *nb_inserted)
 {
-	bool empty = true;
+	bool idle = true;
 	struct wq_link *l;
 
 	wq_flush_settle(wq);
+	*nb_inserted = 0;
 	wq_link_foreach(l, &wq->pwqs) {
 		struct wq_pwq *pwq = wq_container_of(l, struct wq_pwq, node);
 
 		wq_lock(&pwq->pool->lock);
-		empty = empty && wq_pwq_idle(pwq);
+		idle = idle && wq_pwq_idle(pwq);
+		*nb_inserted += pwq->nb_inserted;
 		wq_pool_unlock(pwq->pool);
 	}
-	return empty;
+	return idle;
+}
+
+/*
+ * Whether nothing is queued to or runs for @wq. A work that queues itself may hop from pool to pool
+ * right behind our back: into an inbox that was looked at already, from a pool that was not. So we look
+ * twice. One that exists between the two looks was either there at the first, or came to a pool after it,
+ * at the latest when the second look emptied the inboxes: then the count differs. M is held.
+ */
+static bool
+is_empty(struct workqueue *wq)
+{
+	uint64_t first, second;
+
+	return look(wq, &first) && look(wq, &second) && first == second;
 }
 
 void

@@ -21,7 +21,8 @@ wq_pool_create(int cpu, int scope, int pod, bool highpri, struct wq_pool **out)
 		.scope = scope,
 		.pod = pod,
 		.progress_ns = wq_now_ns(),
-		.flags = (cpu < 0 ? WQ_P_UNBOUND : 0) | (highpri ? WQ_P_HIGHPRI : 0),
+		.highpri = highpri,
+		.flags = cpu < 0 ? WQ_P_UNBOUND : 0,
 	};
 	wq_inbox_init(&pool->inbox);
 	wq_link_init(&pool->worklist);

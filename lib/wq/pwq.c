@@ -32,6 +32,7 @@ wq_pwq_insert(struct wq_pwq *pwq, struct wq_work *work)
 	work->pwq = pwq;
 	work->colour = (uint8_t)pwq->work_colour;
 	pwq->nb_in_flight[pwq->work_colour]++;
+	pwq->nb_inserted++;
 	if (wq_likely(pwq->nb_active < pwq->max_active && wq_link_empty(&pwq->inactive))) {
 		work->flags = 0;
 		pwq->nb_active++;

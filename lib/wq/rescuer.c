@@ -151,12 +151,14 @@ wq_rescuer_create(struct workqueue *wq)
 	return 0;
 }
 
-/* The workqueue is drained. */
+/* Nobody can find the workqueue any more, and it is drained. */
 void
 wq_rescuer_destroy(struct workqueue *wq)
 {
 	struct wq_worker *w = wq->rescuer;
 
+	if (w == NULL)
+		return;
 	__atomic_store_n(&wq->rescuer_stop, true, __ATOMIC_RELEASE);
 	wq_waker_wake(&w->waker);
 	pthread_join(w->thread, NULL);

@@ -173,13 +173,17 @@ worker_main(void *arg)
 	pthread_setname_np(pthread_self(), w->name);
 	__atomic_store_n(&w->tid, wq_gettid(), __ATOMIC_RELEASE);
 	/* Refused without the privilege: then such workers are as others. */
-	if (pool->flags & WQ_P_HIGHPRI)
+	if (pool->highpri)
 		(void)setpriority(PRIO_PROCESS, (id_t)w->tid, HIGHPRI_NICE);
 	while (!dies) {
 		wq_waker_sleep(&w->waker, WQ_FOREVER);
 		wq_lock(&pool->lock);
 		dies = w->flags & WQ_W_DIE;
-		if (!dies)
+		/*
+		 * Not idle: a late wake meant for who had the struct before came between our start
+		 * and our creator's entering us.
+		 */
+		if (!dies && (w->flags & WQ_W_IDLE))
 			serve(w);
 		else
 			wq_pool_unlock(pool);
@@ -223,10 +227,10 @@ take_id(struct wq_pool *pool)
 static void
 name_worker(struct wq_worker *w, const struct wq_pool *pool)
 {
-	const char *suffix = pool->flags & WQ_P_HIGHPRI ? "H" : "";
+	const char *suffix = pool->highpri ? "H" : "";
 	char name[64];
 
-	if (pool->flags & WQ_P_UNBOUND)
+	if (pool->cpu < 0)
 		snprintf(name, sizeof(name), "wq/u%u:%u%s", pool->id, w->id, suffix);
 	else
 		snprintf(name, sizeof(name), "wq/%d:%u%s", pool->cpu, w->id, suffix);

@@ -58,7 +58,7 @@ unbound_pool(int scope, int pod, bool highpri, struct wq_pool **out)
 		struct wq_pool *pool = wq_g.pools[id];
 
 		if (pool->cpu < 0 && pool->scope == scope && pool->pod == pod &&
-			!(pool->flags & WQ_P_HIGHPRI) == !highpri) {
+			pool->highpri == highpri) {
 			*out = pool;
 			return 0;
 		}
@@ -188,6 +188,26 @@ make_wq(const char *name, unsigned flags, int max_active, struct workqueue **out
 	return 0;
 }
 
+/* Gives a new workqueue its pwqs and makes it known. */
+static int
+publish(struct workqueue *wq)
+{
+	int rc;
+
+	pthread_mutex_lock(&wq_g.mutex);
+	rc = add_pwqs(wq);
+	if (rc == 0) {
+		wq_workqueue_reroute(wq);
+		wq_link_append(&wq->node, &wq_g.workqueues);
+		/* The set may have changed since it was started. */
+		if (wq->rescuer != NULL)
+			pthread_setaffinity_np(wq->rescuer->thread, sizeof(wq_g.cpus),
+				&wq_g.cpus);
+	}
+	pthread_mutex_unlock(&wq_g.mutex);
+	return rc;
+}
+
 int
 wq_workqueue_create(const char *name, unsigned flags, int max_active, bool eager,
 	struct workqueue **out)
@@ -200,19 +220,19 @@ wq_workqueue_create(const char *name, unsigned flags, int max_active, bool eager
 		return rc;
 	if (flags & WQ_ORDERED)
 		wq->max_active = 1;
-	pthread_mutex_lock(&wq_g.mutex);
-	rc = add_pwqs(wq);
-	if (rc == 0) {
-		wq_workqueue_reroute(wq);
-		wq_link_append(&wq->node, &wq_g.workqueues);
-	}
-	pthread_mutex_unlock(&wq_g.mutex);
+	/* Before anybody can find the workqueue: its rescuer never changes. */
+	if (flags & WQ_MEM_RECLAIM)
+		rc = wq_rescuer_create(wq);
 	if (rc != 0) {
 		free_wq(wq);
 		return rc;
 	}
-	if (flags & WQ_MEM_RECLAIM)
-		rc = wq_rescuer_create(wq);
+	rc = publish(wq);
+	if (rc != 0) {
+		wq_rescuer_destroy(wq);
+		free_wq(wq);
+		return rc;
+	}
 	if (rc == 0 && eager)
 		rc = populate(wq);
 	if (rc != 0) {
@@ -249,11 +269,10 @@ wq_destroy(struct workqueue *wq)
 	wq_drain(wq);
 	/* A timer that fires later would queue to freed memory: the caller's bug. */
 	WQ_ASSERT(wq_timer_nb_delayed(wq) == 0);
-	if (wq->rescuer != NULL)
-		wq_rescuer_destroy(wq);
 	pthread_mutex_lock(&wq_g.mutex);
 	wq_link_del(&wq->node);
 	pthread_mutex_unlock(&wq_g.mutex);
+	wq_rescuer_destroy(wq);
 	free_wq(wq);
 }
 

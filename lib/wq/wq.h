@@ -338,8 +338,8 @@ WQ_API bool wq_flush_work(struct wq_work *work);
 WQ_API bool wq_flush_delayed(struct wq_delayed_work *dw);
 
 /**
- * Waits until all works that were queued before have been executed. Works whose timer still runs
- * are not waited for.
+ * Waits until all works have been executed whose queueing had returned true before. Works whose timer
+ * still runs are not waited for.
  *
  * Context: slow path; not from a work of @p wq.
  */

@@ -130,7 +130,6 @@ struct wq_worker {
 enum wq_pool_flags {
 	WQ_P_UNBOUND = 1 << 0,       /* made for unbound workqueues */
 	WQ_P_DISASSOCIATED = 1 << 1, /* per CPU, but its CPU has left the set */
-	WQ_P_HIGHPRI = 1 << 2,
 };
 
 struct wq_pool {
@@ -139,6 +138,7 @@ struct wq_pool {
 	uint32_t flags;             /* P */
 	uint32_t id;                /* I; from 1 */
 	int cpu;                    /* I; -1 for unbound pools */
+	bool highpri;               /* I */
 	int scope, pod;             /* I; of unbound pools */
 	int nb_running;             /* P; workers that run and may take works */
 	uint32_t nb_workers;        /* P */
@@ -191,6 +191,7 @@ struct wq_pwq {
 	int max_active;             /* P; 0 while frozen */
 	int work_colour;            /* P; given to works that come */
 	int flush_colour;           /* P; waited for, or WQ_NO_COLOUR */
+	uint64_t nb_inserted;       /* P; works that came, ever */
 	int nb_in_flight[WQ_NB_COLOURS]; /* P */
 	struct wq_pwq_stats stats;  /* P */
 	struct wq_link node;        /* I; wq->pwqs */
@@ -239,6 +240,7 @@ struct wq_timer {
 	struct wq_inbox inbox;           /* its consumers hold T */
 	struct wq_delayed_work *heap;    /* T */
 	uint64_t sleep_until_ns;         /* A; 0 while the thread is awake */
+	bool started;                    /* I */
 	struct wq_waker waker;           /* A */
 	pthread_t thread;                /* I */
 	bool stop;                       /* A */
