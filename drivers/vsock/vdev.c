@@ -21,7 +21,6 @@
 struct vdev {
 	TAILQ_ENTRY(vdev) next;
 	struct port *port;
-	bool started;
 };
 
 /*
@@ -105,7 +104,6 @@ vdev_start(struct vdev *vdev)
 	rc = port_start(vdev->port);
 	if (rc == 0)
 		rc = vhost_attach(vdev->port);
-	vdev->started = rc == 0;
 	return rc;
 }
 
@@ -188,24 +186,36 @@ vdev_remove(struct rte_vdev_device *dev)
 	return 0;
 }
 
+/* vdevs_lock is held. */
+static void
+stop_all(void)
+{
+	struct vdev *vdev;
+
+	switch_runs = false;
+	TAILQ_FOREACH(vdev, &vdevs, next)
+		vhost_detach(vdev->port);
+	while ((vdev = TAILQ_FIRST(&vdevs)) != NULL)
+		vdev_destroy(vdev);
+}
+
 int
 vdev_start_all(void)
 {
 	struct vdev *vdev;
-	int first = 0;
-	int rc;
+	int rc = 0;
 
 	pthread_mutex_lock(&vdevs_lock);
 	switch_runs = true;
 	TAILQ_FOREACH(vdev, &vdevs, next) {
-		if (vdev->started)
-			continue;
 		rc = vdev_start(vdev);
-		if (first == 0)
-			first = rc;
+		if (rc != 0)
+			break;
 	}
+	if (rc != 0)
+		stop_all();
 	pthread_mutex_unlock(&vdevs_lock);
-	return first;
+	return rc;
 }
 
 unsigned int
@@ -217,14 +227,8 @@ vdev_nb_failed(void)
 void
 vdev_stop_all(void)
 {
-	struct vdev *vdev;
-
 	pthread_mutex_lock(&vdevs_lock);
-	switch_runs = false;
-	TAILQ_FOREACH(vdev, &vdevs, next)
-		vhost_detach(vdev->port);
-	while ((vdev = TAILQ_FIRST(&vdevs)) != NULL)
-		vdev_destroy(vdev);
+	stop_all();
 	pthread_mutex_unlock(&vdevs_lock);
 }
 

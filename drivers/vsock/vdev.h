@@ -12,8 +12,8 @@
 /**
  * The switch runs: start all ports and open their vhost-user sockets.
  * Context: main thread, once.
- * @return 0; -errno of the first that failed (one line was logged; the others are started; end with
- *   vdev_stop_all()).
+ * @return 0; -errno of the first that failed (one line was logged; all are stopped and destroyed,
+ *   as vdev_stop_all() does).
  */
 int vdev_start_all(void);
 
