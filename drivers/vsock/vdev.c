@@ -167,7 +167,8 @@ vdev_probe(struct rte_vdev_device *dev)
 	pthread_mutex_unlock(&vdevs_lock);
 	if (rc != 0)
 		__atomic_fetch_add(&nb_failed, 1, __ATOMIC_RELAXED);
-	return rc;
+	/* EAL takes -EEXIST for a device that is probed already, which is success. */
+	return rc == -EEXIST ? -EADDRINUSE : rc;
 }
 
 /* Nothing is there any more when EAL cleans up after vdev_stop_all(). */

@@ -239,6 +239,40 @@ port_front_end_gone(struct port *port)
 	pthread_mutex_unlock(&port->lock);
 }
 
+int
+port_create(const struct port_conf *conf, struct port **out)
+{
+	/* The one that does not poll. */
+	if (conf->lcore == 0)
+		return -EINVAL;
+	*out = glue_port_new(conf);
+	return 0;
+}
+
+int
+port_start(struct port *port)
+{
+	return strcmp(port->conf.uds, "/cannot/start") == 0 ? -EACCES : 0;
+}
+
+void
+port_destroy(struct port *port)
+{
+	glue_port_free(port);
+}
+
+unsigned int
+glue_port_nb(void)
+{
+	unsigned int nb = 0;
+
+	pthread_mutex_lock(&ports_lock);
+	for (int i = 0; i < NB_PORTS; i++)
+		nb += ports[i] != NULL;
+	pthread_mutex_unlock(&ports_lock);
+	return nb;
+}
+
 const struct port_conf *
 port_conf_of(const struct port *port)
 {

@@ -34,6 +34,9 @@ struct port *glue_port_new(const struct port_conf *conf);
 
 void glue_port_free(struct port *port);
 
+/** Ports that exist. */
+unsigned int glue_port_nb(void);
+
 /** Snapshot. */
 struct glue_state glue_port_state(struct port *port);
 
