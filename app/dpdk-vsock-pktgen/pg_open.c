@@ -11,6 +11,7 @@
 
 #define PREAMBLE_MARK 0x7673706bu
 #define RETRY_NS      UINT64_C(1000000)
+#define REFUSED_NS    UINT64_C(5000000)
 
 int
 pg_open_listen(struct pg_guest *guest)
@@ -121,13 +122,16 @@ pg_open_some(struct pg_run *run)
 	}
 	while (i < run->nb_opening) {
 		struct pg_conn *conn = &run->conns[run->opening[i]];
-		struct pg_end *end = conn->ends[0];
+		struct pg_end *end;
 
-		if (conn->state != PG_CONN_OPENING) {
+		if (conn->state == PG_CONN_NONE && run->now_ns >= conn->next_ns)
+			pg_open_start(conn);
+		if (conn->state >= PG_CONN_OPEN) {
 			run->opening[i] = run->opening[--run->nb_opening];
 			work++;
 			continue;
 		}
+		end = conn->ends[0];
 		if (end != NULL && end->open)
 			work += pg_end_push(end, 1);
 		i++;
@@ -162,8 +166,10 @@ pg_open_answer(struct pg_end *end)
 		side_0_open(end);
 	} else if (rc == -EAGAIN) {
 		end->readable = false;
+	} else if (rc == -ECONNREFUSED) {
+		pg_open_ended(end);
 	} else {
-		pg_result_fail(run->result, PG_LOSS, "connection %u to the guest was refused: %s",
+		pg_result_fail(run->result, PG_LOSS, "connection %u to the guest: %s",
 			end->conn->idx, strerror(-rc));
 	}
 }
@@ -198,6 +204,26 @@ pg_open_identified(struct pg_end *end)
 	pg_role_opened(conn);
 }
 
+/*
+ * Side 0 of a connection that does not exist yet is gone. That is a failure, but for the beginning:
+ * a device answers for a guest some time after its set-up has ended, and nothing tells when.
+ */
+static void
+refused(struct pg_end *end)
+{
+	struct pg_run *run = end->run;
+	struct pg_conn *conn = end->conn;
+
+	if (run->phase > PG_PHASE_WARMUP)
+		pg_result_fail(run->result, PG_LOSS, "connection %u was refused", conn->idx);
+	run->nb_refused++;
+	conn->ends[0] = NULL;
+	conn->state = PG_CONN_NONE;
+	conn->started_ns = 0;
+	conn->next_ns = run->now_ns + REFUSED_NS;
+	pg_end_free(end);
+}
+
 /* connect-*: the one who asked, or the one who accepted, sees the end. */
 static void
 connect_ended(struct pg_end *end)
@@ -205,15 +231,20 @@ connect_ended(struct pg_end *end)
 	struct pg_run *run = end->run;
 	struct pg_conn *conn = end->conn;
 
-	run->progress_ns = run->now_ns;
 	if (end->side == 1) {
+		run->progress_ns = run->now_ns;
 		run->nb_accepted_gone++;
 		pg_end_free(end);
 		return;
 	}
-	if (!end->open || !end->closing) {
-		pg_result_fail(run->result, PG_LOSS, "connection %u was %s", conn->idx,
-			end->open ? "closed by the other side" : "refused");
+	if (!end->open) {
+		refused(end);
+		return;
+	}
+	run->progress_ns = run->now_ns;
+	if (!end->closing) {
+		pg_result_fail(run->result, PG_LOSS, "connection %u was closed by the other side",
+			conn->idx);
 	} else {
 		if (run->phase <= PG_PHASE_MEASURE)
 			pg_hist_add(&run->result->hist, pg_now_ns() - conn->started_ns);
@@ -241,8 +272,13 @@ pg_open_ended(struct pg_end *end)
 		pg_end_free(end);
 		return;
 	}
+	if (conn->state == PG_CONN_OPENING && !end->open) {
+		refused(end);
+		return;
+	}
 	if (conn->state == PG_CONN_OPENING)
-		pg_result_fail(run->result, PG_LOSS, "connection %u was refused", conn->idx);
+		pg_result_fail(run->result, PG_LOSS,
+			"connection %u was closed before the other end had it", conn->idx);
 	else if (conn->state == PG_CONN_OPEN)
 		pg_result_fail(run->result, PG_LOSS,
 			"connection %u was closed by the other side after %llu bytes sent, "

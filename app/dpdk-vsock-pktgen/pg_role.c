@@ -364,7 +364,8 @@ pg_role_check_stalls(struct pg_run *run)
 	if (run->result->status == PG_OK && run->conf->scenario->role == PG_ROLE_CONNECT &&
 		too_old(run, run->progress_ns))
 		pg_result_fail(run->result, PG_STALL,
-			"%llu of %llu accepted connections do not see their end",
+			"nothing is accepted; %llu of %llu accepted connections do not see their "
+			"end, %llu were refused",
 			(unsigned long long)(run->nb_accepted - run->nb_accepted_gone),
-			(unsigned long long)run->nb_accepted);
+			(unsigned long long)run->nb_accepted, (unsigned long long)run->nb_refused);
 }

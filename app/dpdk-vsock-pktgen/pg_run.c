@@ -534,8 +534,9 @@ check_phase_stall(struct pg_run *run)
 	if ((double)(run->now_ns - run->progress_ns) < run->conf->stall_s * 1e9)
 		return;
 	if (run->phase == PG_PHASE_OPEN)
-		pg_result_fail(run->result, PG_STALL, "only %u of %u connections were opened",
-			run->nb_open, run->nb_conns);
+		pg_result_fail(run->result, run->nb_refused > 0 ? PG_LOSS : PG_STALL,
+			"only %u of %u connections were opened, %llu times one was refused",
+			run->nb_open, run->nb_conns, (unsigned long long)run->nb_refused);
 	else if (run->phase == PG_PHASE_CLOSE)
 		pg_result_fail(run->result, PG_LOSS,
 			run->nb_closed < run->nb_conns

@@ -144,6 +144,7 @@ struct pg_run {
 	uint64_t progress_ns; /**< When anything moved last. */
 	uint64_t tick_ns;     /**< When the next look at stalls and the live line is due. */
 	uint64_t seconds_told;
+	uint64_t nb_refused;       /**< At the beginning, and asked for again. */
 	uint64_t nb_accepted;      /**< connect-*: ends that were accepted. */
 	uint64_t nb_accepted_gone; /**< connect-*: and have seen the end. */
 	struct pg_counts counts;

@@ -310,6 +310,8 @@ main(int argc, char **argv)
 	test_baselines(lo);
 	test_csv(lo);
 	lo_stop(lo);
+	/* The loopback device has no seqpacket on the host side: it refuses. */
+	test_fault(LO_FAULT_NONE, 3, "--scenario guest-to-host --type seqpacket");
 	test_fault(LO_FAULT_CORRUPT, 2, stream);
 	test_fault(LO_FAULT_DROP, 2, stream);
 	test_fault(LO_FAULT_REPEAT, 2, stream);
