@@ -84,8 +84,12 @@ stop_switch(struct daemon *d)
 static int
 start_guests(struct daemon *d)
 {
+	int ret = vdev_start_all();
+
 	(void)d;
-	return vdev_start_all();
+	if (ret != 0)
+		vdev_stop_all(); /* those that did start */
+	return ret;
 }
 
 static void

@@ -15,7 +15,8 @@ forward_route(struct lcore *lc, const struct port *port, uint32_t dst_cid, struc
 	const struct route *r;
 	void *data;
 
-	if (rte_hash_lookup_data(lc->cids, &dst_cid, &data) < 0)
+	/* A guest reaches itself without us. */
+	if (dst_cid == port->cid || rte_hash_lookup_data(lc->cids, &dst_cid, &data) < 0)
 		return DROP_UNKNOWN_CID;
 	r = &lc->routes[(uintptr_t)data];
 	if ((r->groups_mask & port->groups_mask) == 0)
@@ -193,6 +194,8 @@ arrive_request(struct lcore *lc, struct port *port, const struct pkt *p)
 
 	if (!port->attached || port->clear != NULL)
 		return DROP_NO_GUEST;
+	if (hdr->type == WIRE_TYPE_SEQPACKET && !port->seqpacket)
+		return DROP_BAD_TYPE;
 	c = conn_add(&port->conns, hdr->dst_port, hdr->src_cid, hdr->src_port);
 	if (c == NULL)
 		return DROP_CONN_LIMIT;

@@ -243,6 +243,8 @@ packet(struct lcore *lc, struct port *port, const struct vq_chain *chain)
 	if (verdict == WIRE_BAD_SRC_CID)
 		return bad_header(lc, port, NULL, &hdr, verdict);
 	c = conn_find(&port->conns, hdr.src_port, hdr.dst_cid, hdr.dst_port);
+	if (hdr.type == WIRE_TYPE_SEQPACKET && !port->seqpacket)
+		verdict = WIRE_BAD_TYPE; /* the driver said that it does not know it */
 	if (verdict != WIRE_OK && verdict != WIRE_BAD_OP)
 		return bad_header(lc, port, c, &hdr, verdict);
 	port->stats.from_guest_packets++;
@@ -273,13 +275,6 @@ may_pop(struct lcore *lc, struct port *port)
 		return false;
 	}
 	return true;
-}
-
-static void
-ring_broken(struct lcore *lc, struct port *port)
-{
-	port->stats.drops[DROP_RING_BROKEN]++;
-	lcore_port_broken(lc, port);
 }
 
 static void
@@ -320,7 +315,7 @@ from_guest_poll(struct lcore *lc, struct port *port)
 		if (ret == 0)
 			break;
 		if (ret == -EPROTO) {
-			ring_broken(lc, port);
+			lcore_port_broken(lc, port, DROP_RING_BROKEN);
 			break;
 		}
 		if (ret < 0) {

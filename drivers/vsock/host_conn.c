@@ -166,6 +166,8 @@ connect_to_guest(struct lcore *lc, struct port *port, const struct inbox_msg *ms
 
 	if (!port->attached || port->clear != NULL)
 		return DROP_NO_GUEST;
+	if (msg->conn_type == WIRE_TYPE_SEQPACKET && !port->seqpacket)
+		return DROP_BAD_TYPE;
 	host_port = free_host_port(port, msg->local_port);
 	c = host_port == 0 ? NULL : new_conn(lc, port, msg->local_port, host_port, job);
 	if (c == NULL)

@@ -195,10 +195,11 @@ hand_over(struct waiter *w, uint32_t guest_port)
 		.port_gen = port->gen,
 		.local_port = guest_port,
 		.fd = w->fd,
-		.buf_alloc = slow_socket_prepare(w->fd, port->conf.buf_alloc),
 		.conn_type = w->type == SOCK_SEQPACKET ? WIRE_TYPE_SEQPACKET : WIRE_TYPE_STREAM,
 	};
 
+	if (w->type == SOCK_SEQPACKET)
+		msg.buf_alloc = slow_socket_prepare(w->fd, port->conf.buf_alloc);
 	lcore_post(port->lcore, &msg);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include "conn_end.h"
@@ -71,8 +72,12 @@ forwarded(struct lcore *lc, struct conn *c, uint32_t len)
 static void
 host_stopped_reading(struct lcore *lc, struct conn *c)
 {
+	struct pollfd pfd = {.fd = c->host.fd};
+
 	c->host.shut = true;
-	c->host.lost = true;
+	/* Closed, rather than no more than SHUT_RD, which SHUTDOWN tells the guest of. */
+	if (poll(&pfd, 1, 0) > 0 && (pfd.revents & POLLHUP) != 0)
+		c->host.lost = true;
 	c->fwd_cnt += c->host.backlog.len;
 	chunk_clear(&c->host.backlog, lc->chunks, &c->port->pool);
 	c->host.msg_open = false;
@@ -228,8 +233,10 @@ send_backlog_message(struct lcore *lc, struct conn *c)
 	unsigned int nb;
 	ssize_t n;
 
-	if (chunk_peek(&c->host.backlog, &rec, sizeof(rec)) < sizeof(rec) || !rec.complete)
+	if (chunk_peek(&c->host.backlog, &rec, sizeof(rec)) < sizeof(rec) || !rec.complete) {
+		host_want_writable(lc, c, false); /* it waits for the guest */
 		return false;
+	}
 	nb = chunk_iov(&c->host.backlog, sizeof(rec), rec.len, lc->iov, LCORE_NB_IOV, &len);
 	if (len < rec.len) {
 		conn_end_both(lc, c, DROP_MSG_TOO_BIG);

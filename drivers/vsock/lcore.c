@@ -208,13 +208,23 @@ lcore_port_ready(struct lcore *lc, struct port *port)
 }
 
 void
-lcore_port_broken(struct lcore *lc, struct port *port)
+lcore_port_stop(struct lcore *lc, struct port *port)
 {
 	port->running = false;
 	if (port->active) {
 		port->active = false;
 		TAILQ_REMOVE(&lc->active, port, active_entry);
 	}
+}
+
+void
+lcore_port_broken(struct lcore *lc, struct port *port, enum drop_reason reason)
+{
+	if (!port->running)
+		return;
+	port->stats.drops[reason]++;
+	lcore_port_stop(lc, port);
+	port_broken_later(port);
 }
 
 /* The guest does nothing: ask for kicks, look once more, stop polling. */
@@ -310,8 +320,7 @@ poll_from_guests(struct lcore *lc)
 		next = TAILQ_NEXT(port, active_entry);
 		total += n;
 		if (port->fault) {
-			port->stats.drops[DROP_MEMORY_GONE]++;
-			lcore_port_broken(lc, port);
+			lcore_port_broken(lc, port, DROP_MEMORY_GONE);
 		} else if (n > 0) {
 			port->idle_since = 0;
 		} else if (port->idle_since == 0) {

@@ -229,8 +229,14 @@ void lcore_port_activate(struct lcore *lc, struct port *port);
 /** The port has something for its guest. */
 void lcore_port_ready(struct lcore *lc, struct port *port);
 
-/** The port's ring or memory is unusable: stop polling it until it gets another device. */
-void lcore_port_broken(struct lcore *lc, struct port *port);
+/** Stop polling the port until it gets another device. */
+void lcore_port_stop(struct lcore *lc, struct port *port);
+
+/**
+ * The port's ring or memory is unusable: stop polling it, and let the slow path say so and reset
+ * its connections.
+ */
+void lcore_port_broken(struct lcore *lc, struct port *port, enum drop_reason reason);
 
 /** Start or restart a connection's deadline; CONN_TIMER_NONE stops it. See deadline.c. */
 void lcore_timer(struct lcore *lc, struct conn *c, enum conn_timer timer);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include "settle.h"
 #include "slow.h"
 #include "vsock.h"
+#include "vsock_log.h"
 
 #define NB_GROUPS 64
 #define RESET_POLL_US 5000
@@ -68,6 +70,38 @@ groups_put(struct port *port)
 	}
 }
 
+/* ---- reset all connections ---- */
+
+static void
+clear(struct port *port, bool detach)
+{
+	struct settle_clear arg = {.port = port, .detach = detach};
+
+	pthread_mutex_lock(&port->clear_mutex);
+	lcore_call(port->lcore, settle_clear, &arg);
+	pthread_mutex_unlock(&port->clear_mutex);
+}
+
+static void
+broken(struct wq_work *work)
+{
+	struct port *port =
+		(struct port *)(void *)((char *)work - offsetof(struct port, broken_work));
+
+	VSOCK_LOG(WARNING, "%s: cid=%u: the guest's rings or memory are unusable: stopped until its "
+		"driver or front end starts anew",
+		port->conf.name, port->cid);
+	wq_block_begin();
+	clear(port, false);
+	wq_block_end();
+}
+
+void
+port_broken_later(struct port *port)
+{
+	(void)wq_queue_work(slow_wq(), &port->broken_work);
+}
+
 /* ---- create ---- */
 
 static int
@@ -98,6 +132,7 @@ static void
 port_free(struct port *port)
 {
 	conn_table_fini(&port->conns);
+	pthread_mutex_destroy(&port->clear_mutex);
 	free(port->pairs);
 	free(port);
 }
@@ -121,6 +156,8 @@ port_create(const struct port_conf *conf, struct port **out)
 		port->call_fd[q] = -1;
 	}
 	TAILQ_INIT(&port->ready);
+	pthread_mutex_init(&port->clear_mutex, NULL);
+	wq_work_init(&port->broken_work, broken);
 	port->pairs = calloc(LIMIT_NB_PORTS, sizeof(*port->pairs));
 	ret = port->pairs == NULL ? -ENOMEM : conn_table_init(&port->conns, conf->max_conns);
 	if (ret == 0) {
@@ -198,14 +235,6 @@ port_start(struct port *port)
 }
 
 /* ---- devices ---- */
-
-static void
-clear(struct port *port, bool detach)
-{
-	struct settle_clear arg = {.port = port, .detach = detach};
-
-	lcore_call(port->lcore, settle_clear, &arg);
-}
 
 static void
 device_release(struct port_device *dev)

@@ -48,6 +48,7 @@ struct port_conf {
 struct port_device {
 	struct gmem *mem;                       /**< ownership passes to the port (malloc()ed) */
 	struct vq_config vq[PORT_NB_QUEUES];    /**< .mem is ignored: the port sets it */
+	bool seqpacket;                         /**< VIRTIO_VSOCK_F_SEQPACKET was negotiated */
 	int kick_fd[PORT_NB_QUEUES];            /**< duplicates, ownership passes; -1: none */
 	int call_fd[PORT_NB_QUEUES];            /**< duplicates, ownership passes; -1: none */
 };

@@ -13,9 +13,12 @@
  *  [A] atomic: written by one side, a hint for the others.
  */
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
+
+#include <wq.h>
 
 #include "chunk.h"
 #include "conn.h"
@@ -56,6 +59,7 @@ struct port {
 	bool blocked;                         /* [L] its TX queue is not read: see from_guest.c */
 	bool in_flush;                        /* [L] has used entries to show */
 	bool kicks_on;                        /* [L] the driver was asked for kicks */
+	bool seqpacket;                       /* [L] the driver knows seqpacket */
 	bool rx_kicks_on;                     /* [L] for RX buffers, too */
 	uint64_t idle_since;                  /* [L] TSC of the last work; 0: busy */
 	struct conn_list ready;               /* [L] connections with something for the guest */
@@ -93,8 +97,13 @@ struct port {
 	bool device;                          /* [A] */
 	bool started;                         /* [K] */
 	struct host_listener *listener;       /* [K] */
+	pthread_mutex_t clear_mutex;          /* one settle_clear() at a time */
+	struct wq_work broken_work;           /* queued by [L], run by the slow path */
 };
 
 TAILQ_HEAD(port_list, port);
+
+/** Report a broken device and reset its connections, on the slow path. Context: the owning lcore. */
+void port_broken_later(struct port *port);
 
 #endif

@@ -129,6 +129,7 @@ settle_device_up(struct lcore *lc, struct ctl_request *req)
 	vq_kick_disable(&port->vq[PORT_Q_FROM_GUEST]);
 	port->kicks_on = false;
 	port->rx_kicks_on = false;
+	port->seqpacket = dev->seqpacket;
 	port->fault = 0;
 	port->attached = true;
 	port->running = true;
@@ -192,7 +193,7 @@ settle_device_down(struct lcore *lc, struct ctl_request *req)
 		return true;
 	}
 	RTE_VERIFY(port->settle == NULL);
-	lcore_port_broken(lc, port); /* nobody polls it any more */
+	lcore_port_stop(lc, port);
 	/* What is held on this lcore; the others are asked by settle_step(). */
 	loan_revoke(lc, port->id);
 	port->revoked_mask = 0;
@@ -273,7 +274,9 @@ settle_clear(struct lcore *lc, struct ctl_request *req)
 	const struct settle_clear *arg = req->arg;
 	struct port *port = arg->port;
 
-	RTE_VERIFY(port->clear == NULL && port->mem == NULL);
+	RTE_VERIFY(port->clear == NULL);
+	if (port->running)
+		return true; /* a broken device that has come back meanwhile */
 	if (arg->detach)
 		port->attached = false;
 	busy_add(lc, port);

@@ -99,7 +99,8 @@ try_connect(struct slow_job *job, uint32_t *sndbuf_len)
 		job->fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (job->fd < 0)
 		return errno;
-	*sndbuf_len = slow_socket_prepare(job->fd, job->buf_alloc);
+	if (type == SOCK_SEQPACKET)
+		*sndbuf_len = slow_socket_prepare(job->fd, job->buf_alloc);
 	return connect(job->fd, (struct sockaddr *)&addr, sizeof(addr)) == 0 ? 0 : errno;
 }
 

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+
 #include <rte_debug.h>
 
 #include "conn_end.h"
@@ -36,6 +38,8 @@ to_guest_buffer(struct lcore *lc, struct port *port, struct vq_chain *chain, str
 
 		if (ret > 0 && chain->len >= WIRE_HDR_LEN + min_payload)
 			return true;
+		if (ret == -EPROTO)
+			lcore_port_broken(lc, port, DROP_RING_BROKEN);
 		if (ret == 0 || ret == -EPROTO) {
 			port->starved = true;
 			return false;

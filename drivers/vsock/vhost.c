@@ -17,11 +17,7 @@
 #include "vhost_msg.h"
 #include "vhost_sock.h"
 #include "vsock_log.h"
-
-/* Virtio 1.2, 5.10.3; only the newest kernel headers have them all. */
-#define VSOCK_F_STREAM            0
-#define VSOCK_F_SEQPACKET         1
-#define VSOCK_F_NO_IMPLIED_STREAM 2
+#include "wire.h"
 
 /*
  * Offered to front ends. ANY_LAYOUT and NOTIFY_ON_EMPTY are there since QEMU lets guests take them
