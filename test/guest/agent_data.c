@@ -30,6 +30,7 @@ struct flow {
 	uint64_t chunk_min; /**< bytes of a call, and of a seqpacket message */
 	uint64_t chunk_max;
 	uint64_t rng;
+	uint64_t pace_us; /**< sending: between two calls */
 	uint8_t *block;
 	/* results */
 	uint64_t done;
@@ -130,6 +131,8 @@ send_block(struct flow *f, size_t block_len)
 		lens_add(f, (size_t)n);
 		pos += (size_t)n;
 		f->done += (size_t)n;
+		if (f->pace_us > 0)
+			usleep((useconds_t)f->pace_us);
 	}
 	return 0;
 }
@@ -217,6 +220,8 @@ send_args(struct flow *f, int argc, char **argv)
 	f->chunk_min = f->chunk_max = CHUNK_DEFAULT;
 	if (arg_number(argv[0], &f->size) < 0 || arg_number(argv[1], &f->rng) < 0)
 		return -EINVAL;
+	if (argc > 3 && arg_number(argv[3], &f->pace_us) < 0)
+		return -EINVAL;
 	return argc > 2 ? parse_chunk(argv[2], f) : 0;
 }
 
@@ -230,7 +235,7 @@ recv_args(struct flow *f, int argc, char **argv)
 	return argc > 1 ? parse_chunk(argv[1], f) : 0;
 }
 
-/* send SIZE SEED [CHUNK] */
+/* send SIZE SEED [CHUNK [PACE]]: so many microseconds between two calls */
 static int
 step_send(struct job_ctx *ctx, int argc, char **argv)
 {
@@ -390,7 +395,7 @@ step_ping(struct job_ctx *ctx, int argc, char **argv)
 }
 
 const struct step steps_data[] = {
-	{"send", 2, 3, step_send},
+	{"send", 2, 4, step_send},
 	{"recv", 1, 2, step_recv},
 	{"xfer", 3, 4, step_xfer},
 	{"echo", 0, 0, step_echo},

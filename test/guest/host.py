@@ -199,11 +199,12 @@ class HostJob(Job):
 
     # -- steps, as in agent_data.c
 
-    def do_send(self, size, seed, chunk=None):
+    def do_send(self, size, seed, chunk=None, pace_us='0'):
         low, high = chunk_range(chunk) if chunk else (CHUNK, CHUNK)
         rng = random.Random(number(seed))
         digest = Digest()
         size = number(size)
+        pace = number(pace_us) / 1e6
         io_us = done = 0
         while done < size:
             block = memoryview(rng.randbytes(min(BLOCK, size - done)))
@@ -217,6 +218,8 @@ class HostJob(Job):
             start_us = now_us()
             for part in parts:
                 self.sock.sendall(part)
+                if pace > 0:
+                    time.sleep(pace)
             io_us += now_us() - start_us
         return self.flow_keys(digest, done, io_us)
 
