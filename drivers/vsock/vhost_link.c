@@ -159,7 +159,8 @@ fill_ring(
 	if (rte_vhost_get_vhost_vring(vid, idx, &ring) != 0 ||
 			rte_vhost_get_vring_base(vid, idx, &cfg->last_avail, &cfg->used_idx) != 0)
 		return -EAGAIN;
-	if (ring.desc == NULL || ring.avail == NULL || ring.used == NULL)
+	/* The library starts rings without a size, too. */
+	if (ring.size == 0 || ring.desc == NULL || ring.avail == NULL || ring.used == NULL)
 		return -EAGAIN;
 	if (!is_mapped(link->mem, ring.desc, 16ull * ring.size) ||
 			!is_mapped(link->mem, ring.avail, 4 + 2ull * ring.size + event_len) ||

@@ -290,6 +290,24 @@ rings_outside(void)
 	}
 }
 
+/* Rings that were never given a size. */
+static void
+no_size(void)
+{
+	int nb_fds = count_fds();
+
+	fe_connect(&fe, path);
+	for (int step = 0; step < FE_NB_STEPS; step++)
+		if (step != 7)
+			CHECK(fe_step(&fe, step));
+	CHECK(fe_sync(&fe));
+	CHECK(!glue_port_state(port).has_device);
+	CHECK(fe_ring_state(&fe, 8, 0, FE_RING_SIZE));
+	CHECK(fe_sync(&fe));
+	CHECK(glue_port_state(port).has_device);
+	wait_gone(nb_fds);
+}
+
 /* A front end that fills the counter of a call fd does not block whoever signals. */
 static void
 full_call_fd(void)
@@ -429,6 +447,7 @@ main(int argc, char **argv)
 	RUN(bad_memory_fds);
 	RUN(overlaps);
 	RUN(rings_outside);
+	RUN(no_size);
 	RUN(full_call_fd);
 	RUN(random_orders);
 
