@@ -11,7 +11,6 @@ import select
 from collections import deque
 
 import shapes
-import vhost_user
 from conn import Conn, Listener, Violation
 from vhost_user import (F_ANY_LAYOUT, F_EVENT_IDX, F_INDIRECT_DESC, F_NOTIFY_ON_EMPTY,
                         F_PROTOCOL_FEATURES, F_VERSION_1)
@@ -68,18 +67,19 @@ class Guest:
 
     # --- life
 
-    def start(self, sock, base=None):
-        """Run the handshake on a connected socket and enable the rings."""
-        self.front = vhost_user.FrontEnd(sock)
+    def negotiate(self):
+        """The first half of the handshake, on self.front."""
         features = self.front.negotiate(self.wanted)
         missing = self.wanted & ~features & ~FEATURE_STREAM     # implied where not offered
         if self.strict and missing:
             raise Violation(f"features not offered: {missing:#x}")
+
+    def start(self, base=None):
+        """The second half: memory and rings."""
         if not self.queues[RX].chains:
             self.fill()
         self.front.set_mem_table(self.mem.regions)
         self.start_rings(base)
-        return self
 
     def start_rings(self, base=None):
         """Hand the rings over, at their current position or at `base`, and enable them."""

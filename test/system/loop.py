@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The test's own event loop: everything that a test plays runs in its one thread."""
 
+import os
 import select
 import time
 
 POLLIN = select.POLLIN
 POLLOUT = select.POLLOUT
+
+# Long, since it is only reached on failure; a developer may want to wait for less.
+PATIENCE = float(os.environ.get("VSOCK_TEST_PATIENCE", "30"))
 
 
 class Timeout(AssertionError):
@@ -47,8 +51,10 @@ class Loop:
                 actor.service(fd)
         return bool(ready)
 
-    def until(self, condition, what="the condition", timeout=30.0):
-        """Run until condition() is true and return its value; fail after `timeout` seconds."""
+    def until(self, condition, what="the condition", timeout=None):
+        """Run until condition() is true and return its value; fail after `timeout` seconds
+        (default PATIENCE)."""
+        timeout = PATIENCE if timeout is None else timeout
         end = time.monotonic() + timeout
         while True:
             value = condition()
@@ -58,6 +64,19 @@ class Loop:
             if left <= 0:
                 raise Timeout(f"{what}: not within {timeout} s\n{self.report()}")
             self.step(min(left, 0.05))
+
+    def steady(self, condition, what, seconds=0.2):
+        """Run until condition() has been true for a while without a break."""
+        since = None
+
+        def held():
+            nonlocal since
+            if not condition():
+                since = None
+            elif since is None:
+                since = time.monotonic()
+            return since is not None and time.monotonic() - since >= seconds
+        self.until(held, what)
 
     def run(self, seconds):
         """Run for a while: to see that something does not happen."""

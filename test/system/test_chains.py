@@ -105,14 +105,11 @@ def test_no_interrupts_when_not_wanted(rig, event_idx):
     listener = guest.listen(1024)
     host = rig.dial(1024)
 
-    def turn():
-        guest.work_all()
-        for queue in guest.queues:
-            queue.want_interrupts(False)
-
     def wait(condition, what):
-        rig.until(lambda: turn() or condition(), what)
+        rig.until(lambda: guest.work_all() or condition(), what)
     wait(lambda: host.established, "OK")
+    wait(lambda: guest.idle, "RESPONSE taken")
+    rig.loop.run(0.05)
     while any(q.take_call() for q in guest.queues):     # what start-up may have owed
         pass
     calls = [q.nb_calls for q in guest.queues]

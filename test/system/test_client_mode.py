@@ -13,7 +13,10 @@ def take(rig, listener, **kwargs):
     """Accept the daemon and run a guest on the connection."""
     guest = Guest(3, **kwargs)
     rig.guests.append(guest)
-    guest.start(rig.keep(vhost_user.accept(listener, timeout=30)))
+    guest.front = vhost_user.FrontEnd(rig.keep(vhost_user.accept(listener, timeout=30)))
+    guest.negotiate()
+    guest.start()
+    rig.attached(3)
     return rig.loop.add(guest)
 
 

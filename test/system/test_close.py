@@ -89,8 +89,8 @@ def test_host_shuts_its_reading(rig, maker):
     rig.until(lambda: len(conn.rx) == len(data), "the other direction")
     assert conn.rx == data
     host.finish_writing()
-    rig.until(lambda: conn.closed, "SHUTDOWN 3 by and by")
-    assert conn.peer_shutdown == Shutdown.BOTH
+    rig.until(lambda: conn.closed, "the end")
+    assert conn.peer_shutdown == Shutdown.BOTH or conn.was_reset    # bytes were lost
 
 
 def test_host_shuts_both(rig):
@@ -213,11 +213,10 @@ def test_guest_closes_with_a_backlog(rig, rst, maker):
     guest = rig.guest()
     host, conn = rig.pair(guest, maker)
     host.reading = False
-    data = pattern(600_000)
+    data = pattern(2_000_000)
     conn.send(data)
     # All that fits is with the daemon; now cut the rest off and close.
-    rig.until(lambda: not conn.credit() or conn.sent, "credit used up")
-    rig.loop.run(0.1)
+    rig.loop.steady(lambda: not conn.credit() and conn.out, "credit used up")
     conn.out.clear()
     sent = conn.tx_cnt
     conn.shutdown(Shutdown.BOTH)
@@ -331,8 +330,8 @@ def test_linger_time_out(rig):
     guest = rig.guest()
     host, conn = rig.host_to_guest(guest)
     host.reading = False
-    conn.send(pattern(1_000_000))
-    rig.until(lambda: not conn.credit(), "credit used up")
+    conn.send(pattern(2_000_000))
+    rig.loop.steady(lambda: not conn.credit() and conn.out, "credit used up")
     conn.out.clear()
     start = time.monotonic()
     conn.shutdown(Shutdown.BOTH)

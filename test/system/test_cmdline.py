@@ -54,7 +54,7 @@ BAD_ARGS = [
     ("iface", ""), ("uds", ""),
     ("iface", "/tmp/" + "x" * 103), ("uds", "/tmp/" + "x" * 103), ("uds", "/tmp/" + "x" * 92),
     ("iface", "/nonexistent/a.sock"), ("uds", "/nonexistent/a.vsock"),
-    ("iface", "/proc/a.sock"), ("uds", "/dev"),
+    ("iface", "/proc/a.sock"), ("uds", "/proc/a.vsock"),
 ]
 
 
@@ -131,7 +131,7 @@ def test_bad_option(words, app):
 
 def test_no_poll_lcore():
     """-l 0 leaves nobody to poll."""
-    refuses(Daemon(eal=("-l", "0")), ["lcore"])
+    refuses(Daemon(eal=("-l", "0")), ["poll lcore"])
 
 
 def pinned(daemon, cpu):

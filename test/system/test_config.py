@@ -53,12 +53,12 @@ def test_config_outside_of_the_space(rig, offset, nb_bytes):
     rig.still_works(rig.guest(3))
 
 
-def test_unknown_message(rig):
+@pytest.mark.parametrize("request_id", [0, 26, 37, 200, 0xffffffff])
+def test_unknown_message(rig, request_id):
     """A request that nobody knows must not bring the daemon down."""
     _, sock = rig.plug(3)
     front = vhost_user.FrontEnd(sock)
     front.negotiate(vhost_user.F_VERSION_1)
-    front.send_raw(front.frame(200, bytes(8)))
-    front.send_raw(front.frame(0xffffffff, bytes(8)))
+    front.send_raw(front.frame(request_id, bytes(8)))
     front.close()
     rig.still_works(rig.guest(3))

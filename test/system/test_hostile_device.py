@@ -53,10 +53,9 @@ def test_head_out_of_range(rig, head):
 def test_memory_is_taken_away(rig):
     """The front end cuts the file behind guest memory off: an access would be SIGBUS."""
     with bystander(rig):
-        guest, sock = rig.plug(3)
+        guest, _ = rig.session(3)
         region = guest.mem.add_region(0x400000000, 1 << 20)
-        guest.fill()
-        guest.start(sock)
+        guest.start()
         gpa = guest.mem.alloc(4096, region)
         # Nothing of the test may touch the region from here on.
         os.ftruncate(region.fd, 0)
@@ -72,9 +71,7 @@ def test_memory_table_that_lies(rig):
     """More memory than the file has, regions that overlap, absurd sizes: refused, or dropped with
     the session, never mapped and read."""
     def lie(change):
-        guest, sock = rig.plug(3)
-        front = vhost_user.FrontEnd(sock)
-        front.negotiate(guest.wanted)
+        guest, front = rig.session(3)
         regions = [change(r) for r in guest.mem.regions]
         payload = struct.pack("<II", len(regions), 0) + b"".join(
             struct.pack("<QQQQ", *r) for r in regions)
@@ -97,9 +94,7 @@ def test_memory_table_that_lies(rig):
 def test_rings_that_lie(rig):
     """Rings outside of memory, of absurd sizes, misaligned: the device does not start."""
     def lie(size=128, desc=0, avail=0, used=0):
-        guest, sock = rig.plug(3)
-        front = vhost_user.FrontEnd(sock)
-        front.negotiate(guest.wanted)
+        guest, front = rig.session(3)
         front.set_mem_table(guest.mem.regions)
         queue = guest.queues[0]
         with contextlib.suppress(vhost_user.BackendGone, vhost_user.BackendRefused):
@@ -133,11 +128,9 @@ def test_descriptors_that_are_no_eventfds(rig):
     """Kick and call descriptors of another kind must not block or confuse a lcore."""
     for make in (lambda: os.pipe()[::-1], lambda: (os.open("/dev/zero", os.O_RDWR),),
                  lambda: (os.memfd_create("x"),)):
-        guest, sock = rig.plug(3)
+        guest, front = rig.session(3)
         fds = make()
-        front = vhost_user.FrontEnd(sock)
         with contextlib.suppress(vhost_user.BackendGone, vhost_user.BackendRefused):
-            front.negotiate(guest.wanted)
             guest.fill()
             front.set_mem_table(guest.mem.regions)
             for i, queue in enumerate(guest.queues):

@@ -84,13 +84,32 @@ def test_unknown_operation_on_a_connection(rig):
 
 
 @pytest.mark.drops("unknown_cid")
-@pytest.mark.parametrize("cid", [0, 1, 3, 99, 2 ** 32 - 1])
+@pytest.mark.parametrize("cid", [0, 1, 5, 99, 2 ** 32 - 2, 2 ** 32 - 1])
 def test_unknown_cid(rig, cid):
-    """Nobody has that CID (its own included): refused, not left hanging."""
+    """Nobody has that CID: refused, not left hanging."""
     guest = rig.guest()
     head = Header(3, cid, 1111, 2222, 0, Type.STREAM, Op.REQUEST, buf_alloc=1000)
     guest.transmit(head)
     one_rst(rig, guest, head)
+    rig.still_works(guest)
+
+
+def test_own_cid(rig):
+    """A guest that connects to itself through the switch: refused or served, never left hanging."""
+    guest = rig.guest()
+    listener = guest.listen(90)
+    conn = guest.connect(90, cid=3)
+    rig.until(lambda: conn.closed or conn.open, "an answer")
+    if conn.open:
+        peer = listener.conns[0]
+        conn.send(pattern(100_000, 1))
+        peer.send(pattern(100_000, 2))
+        rig.until(lambda: len(peer.rx) == 100_000 and len(conn.rx) == 100_000, "data")
+        assert peer.rx == pattern(100_000, 1) and conn.rx == pattern(100_000, 2)
+    same = guest.new_conn(90, 3, 90)        # both ends would have the same address pair
+    same.raw(Op.REQUEST)
+    guest.listeners.clear()
+    rig.until(lambda: same.closed or guest.strays, "an answer")
     rig.still_works(guest)
 
 

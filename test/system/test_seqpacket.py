@@ -43,7 +43,7 @@ def test_message_in_many_packets(rig, packet):
     guest = rig.guest()
     host, conn = rig.host_to_guest(guest, kind=SEQ)
     conn.max_packet = packet
-    size = packet * 300 + 1
+    size = packet * 200 + 1
     for i in range(3):
         conn.send(pattern(size, i))
     rig.until(lambda: len(host.messages) == 3, "messages")

@@ -323,6 +323,7 @@ class SplitQueue:
 
     def want_interrupts(self, on):
         """Ask for calls, or for none."""
+        self.interrupts = on
         self.mem.store16(self.avail, 0 if on else AVAIL_NO_INTERRUPT)
         if self.event_idx:
             # "None" is an event half the number space away: 32768 used buffers from now.
@@ -360,7 +361,7 @@ class SplitQueue:
                 if chain.table:
                     self.mem.free(*chain.table)
                 yield chain, nb_bytes
-            if self.event_idx:
+            if self.event_idx and self.interrupts:
                 self.set_used_event(self.last_used)
             fence()
             if self.last_used == self.used_idx():
