@@ -45,6 +45,32 @@ wq_rescuer_mayday(struct wq_pool *pool)
 	}
 }
 
+/*
+ * A rescuer's pool changes, and its state is under that pool's lock: the lock is right when the pool is
+ * still the same behind it.
+ */
+void
+wq_rescuer_snapshot(struct wq_worker *w,
+	void (*snap)(const struct wq_worker *w, struct wq_stats_worker *s),
+	struct wq_stats_worker *s)
+{
+	for (;;) {
+		struct wq_pool *pool = __atomic_load_n(&w->pool, __ATOMIC_ACQUIRE), *now;
+
+		/* Not called so far: nothing of it changes but by the thread's start. */
+		if (pool == NULL)
+			pool = wq_pool_by_id(1);
+		wq_lock(&pool->lock);
+		now = __atomic_load_n(&w->pool, __ATOMIC_ACQUIRE);
+		if (now == NULL || now == pool) {
+			snap(w, s);
+			wq_pool_unlock(pool);
+			return;
+		}
+		wq_pool_unlock(pool);
+	}
+}
+
 static struct wq_pwq *
 next_mayday(struct workqueue *wq)
 {
@@ -80,19 +106,34 @@ take_works(struct wq_worker *w, struct wq_pwq *pwq)
 	}
 }
 
+/*
+ * Moves to another pool. Only we write w->pool, under the locks of both in turn: who reads it under the
+ * lock of either finds it right or finds it changed.
+ */
 static void
-rescue(struct wq_worker *w, struct wq_pwq *pwq)
+join_pool(struct wq_worker *w, struct wq_pool *pool)
 {
-	struct wq_pool *pool = pwq->pool;
+	struct wq_pool *old = w->pool != NULL ? w->pool : wq_pool_by_id(1);
 	cpu_set_t cpus;
 
 	wq_lock(&pool->lock);
 	cpus = pool->cpus;
 	wq_unlock(&pool->lock);
 	pthread_setaffinity_np(pthread_self(), sizeof(cpus), &cpus);
+	if (w->pool == pool)
+		return;
+	wq_lock(&old->lock);
+	__atomic_store_n(&w->pool, pool, __ATOMIC_RELEASE);
+	wq_unlock(&old->lock);
+}
 
+static void
+rescue(struct wq_worker *w, struct wq_pwq *pwq)
+{
+	struct wq_pool *pool = pwq->pool;
+
+	join_pool(w, pool);
 	wq_lock(&pool->lock);
-	w->pool = pool;
 	do {
 		take_works(w, pwq);
 		wq_execute_scheduled(w);

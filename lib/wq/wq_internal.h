@@ -457,6 +457,10 @@ uint64_t wq_reap_pool(struct wq_pool *pool, uint64_t now);
 int wq_rescuer_create(struct workqueue *wq);
 void wq_rescuer_destroy(struct workqueue *wq);
 void wq_rescuer_mayday(struct wq_pool *pool);
+struct wq_stats_worker;
+void wq_rescuer_snapshot(struct wq_worker *w,
+	void (*snap)(const struct wq_worker *w, struct wq_stats_worker *s),
+	struct wq_stats_worker *s);
 
 /* workqueue.c */
 int wq_workqueue_create(const char *name, unsigned flags, int max_active, bool eager,
