@@ -6,6 +6,8 @@ import os
 REFUSED_US = 1_500_000
 REFUSED = ('ECONNRESET', 'ECONNREFUSED')
 TRANSFER_TIMEOUT = 120
+# Two seconds are promised for SIGTERM; the rest is for a machine that is busy with emulating.
+STOP_SECONDS = 5
 
 
 def same(sent, received, kind):

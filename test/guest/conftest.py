@@ -81,3 +81,21 @@ def lab(shared_lab, request):
         shared_lab.close()
     else:
         shared_lab.tidy()
+
+
+@pytest.fixture
+def labs():
+    """The labs of one test; their logs are shown when it fails."""
+    made = []
+    yield made
+    for lab in made:
+        lab.close()
+
+
+@pytest.fixture
+def make_lab(vsockd, image, kernels, tmp_path, labs):
+    def make(**kwargs):
+        labs.append(Lab(vsockd, image, kernels, str(tmp_path), **kwargs))
+        return labs[-1].start()
+
+    return make

@@ -37,7 +37,7 @@ class Daemon:
         self.lcores = lcores    # the main lcore and those that poll
         self.app_args = list(app_args)
         # Paths of Unix sockets are short.
-        self.dir = tempfile.mkdtemp(prefix='vsockd-')
+        self.dir = tempfile.mkdtemp(prefix='vsockd-', dir='/tmp')
         self.prefix = os.path.basename(self.dir)
         self.log = os.path.join(workdir, 'daemon.log')
         self.uds = {port.cid: os.path.join(self.dir, f'{port.cid}.vsock') for port in self.ports}
@@ -94,6 +94,12 @@ class Daemon:
             self.proc.kill()
             self.proc.wait()
         shutil.rmtree(self.dir, ignore_errors=True)
+
+    def cpu_seconds(self):
+        """What it has used of the CPUs."""
+        with open(f'/proc/{self.proc.pid}/stat', encoding='ascii') as f:
+            fields = f.read().rpartition(')')[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
 
     def telemetry(self, command):
         """The answer of DPDK's telemetry to `command`."""

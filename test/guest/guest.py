@@ -331,6 +331,13 @@ class Guest:
     def cont(self):
         self.qmp('cont')
 
+    def freeze(self):
+        """Stop the emulator itself, in the middle of whatever it does."""
+        self.proc.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self.proc.send_signal(signal.SIGCONT)
+
     def memory_total_kib(self):
         for line in self.shell('cat /proc/meminfo').splitlines():
             if line.startswith('MemTotal:'):

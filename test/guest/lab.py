@@ -4,6 +4,7 @@ import itertools
 import os
 import time
 
+import checks
 from daemon import Daemon, DaemonError, Port
 from guest import Guest, VsockDevice, tail
 from host import Host
@@ -86,7 +87,8 @@ class Lab:
         index = [port.cid for port in self.ports].index(cid)
         workdir = os.path.join(self.workdir, f'run{self.runs}')
         self.guests[cid].close()
-        self.guests[cid] = self.make_guest(cid, self.kernels[index], workdir).start()
+        self.guests[cid] = self.make_guest(cid, self.kernels[index], workdir)
+        self.guests[cid].start()
 
     @staticmethod
     def settle(condition, timeout=20):
@@ -120,6 +122,12 @@ class Lab:
     def pair(self, client, server):
         """The two parties, and a port that nobody uses."""
         return self.party(client, server), self.party(server, client), next(self.free_ports)
+
+    def all_talk(self, kind='stream'):
+        """Short exchanges in every direction."""
+        for client, server in DIRECTIONS:
+            there, here, port = self.pair(client, server)
+            checks.works(there, here, here.cid, port, kind)
 
 
 # every direction: who connects, who listens

@@ -7,35 +7,9 @@ import pytest
 import checks
 from daemon import Port
 from guest import GuestError
-from lab import CID_A, CID_B, DIRECTIONS, Lab
+from lab import CID_A, CID_B, DIRECTIONS
 
-# Two seconds are promised; the rest is for a machine that is busy with emulating.
-STOP_SECONDS = 5
 HOST = 2
-
-
-@pytest.fixture
-def labs():
-    """The labs of one test; their logs are shown when it fails."""
-    made = []
-    yield made
-    for lab in made:
-        lab.close()
-
-
-@pytest.fixture
-def make_lab(vsockd, image, kernels, tmp_path, labs):
-    def make(**kwargs):
-        labs.append(Lab(vsockd, image, kernels, str(tmp_path), **kwargs))
-        return labs[-1].start()
-
-    return make
-
-
-def all_talk(lab, kind='stream'):
-    for client, server in DIRECTIONS:
-        there, here, port = lab.pair(client, server)
-        checks.works(there, here, here.cid, port, kind)
 
 
 def test_sigterm(make_lab):
@@ -53,7 +27,7 @@ def test_sigterm(make_lab):
     load.step('send')
     status, seconds = lab.daemon.stop()
     assert status == 0
-    assert seconds < STOP_SECONDS
+    assert seconds < checks.STOP_SECONDS
     # What is left are the listeners that the host's side of the test has made.
     assert not [name for name in os.listdir(lab.daemon.dir) if '.vsock_2' not in name]
     for job in jobs:
@@ -65,9 +39,9 @@ def test_sigterm(make_lab):
 
 def test_sigterm_while_idle(make_lab):
     lab = make_lab()
-    all_talk(lab)
+    lab.all_talk()
     status, seconds = lab.daemon.stop()
-    assert (status, seconds < STOP_SECONDS) == (0, True)
+    assert (status, seconds < checks.STOP_SECONDS) == (0, True)
 
 
 @pytest.mark.parametrize('how', ['stop', 'kill'])
@@ -77,7 +51,7 @@ def test_client_mode_and_restart(make_lab, how):
     lab = make_lab(ports=[Port(CID_A, client=True), Port(CID_B, client=True)],
                    devices={CID_A: {'server': True}, CID_B: {'server': True}})
     for _ in range(2):
-        all_talk(lab)
+        lab.all_talk()
         if how == 'stop':
             assert lab.daemon.stop()[0] == 0
         else:
@@ -87,7 +61,7 @@ def test_client_mode_and_restart(make_lab, how):
         for guest in (lab.a, lab.b):
             lab.settle(lambda guest=guest: guest.vsock_connected(0))
             guest.bind(guest.unbind())
-    all_talk(lab)
+    lab.all_talk()
 
 
 def test_front_end_comes_late(make_lab):
@@ -95,7 +69,7 @@ def test_front_end_comes_late(make_lab):
     lab = make_lab(ports=[Port(CID_A, client=True), Port(CID_B)],
                    devices={CID_A: {'server': True}})
     lab.replace_guest(CID_A)
-    all_talk(lab)
+    lab.all_talk()
 
 
 def test_hotplugged_device(make_lab):
@@ -104,7 +78,7 @@ def test_hotplugged_device(make_lab):
     checks.refused(lab.b, CID_A, 1, 'stream')
     lab.a.plug_vsock(0, reconnect=1)
     lab.settle(lambda: lab.a.run('?cid')['cid'].get('cid') == CID_A)
-    all_talk(lab)
+    lab.all_talk()
     lab.daemon.proc.kill()
     lab.daemon.proc.wait()
     lab.daemon.start()
@@ -122,7 +96,7 @@ def test_own_lcore_each(make_lab, kind):
     for client, server in (('a', 'b'), ('b', 'a')):
         there, here, port = lab.pair(client, server)
         checks.duplex(there, here, here.cid, port, kind)
-    all_talk(lab, kind)
+    lab.all_talk(kind)
 
 
 def test_groups(make_lab):
@@ -150,4 +124,4 @@ def test_second_front_end_is_refused(make_lab):
         pass    # it may as well end at once
     finally:
         second.close()
-    all_talk(lab)
+    lab.all_talk()

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Data between two guests and the host, in all directions, proven by its hash."""
+import time
+
 import pytest
 
 import checks
@@ -30,6 +32,25 @@ def test_small_writes(lab, client, server):
     """Many small packets must not use up what a guest allows in numbers."""
     there, here, port = lab.pair(client, server)
     checks.one_way(there, here, here.cid, port, 'stream', size='256K', chunk='1-64')
+
+
+@every_way
+@pytest.mark.parametrize('size', [150, 300, 1000])
+def test_many_queued_packets(lab, client, server, size):
+    """Linux 6.12 limits how many packets may wait for a slow reader, by what each takes in memory:
+    a window full of small ones must neither be lost nor end the connection."""
+    there, here, port = lab.pair(client, server)
+    reader = checks.serve(here, 'stream', port, 'wait', 'recv eof')
+    writer = there.spawn(f'connect {here.cid} {port}', f'send 200K 1 {size} 100', 'wait',
+                         'send 600K 2', 'shut wr', 'recv eof')
+    reader.reached_wait()
+    time.sleep(0.5)     # no event tells that the reader's queue has grown
+    reader.go()
+    writer.reached_wait()
+    writer.go()
+    sent = writer.wait()
+    received = reader.wait()['recv']
+    assert received['bytes'] == sum(reply['bytes'] for reply in sent if reply.verb == 'send')
 
 
 @every_way
