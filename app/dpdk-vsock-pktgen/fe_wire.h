@@ -90,13 +90,29 @@ fe_hdr_swap(struct fe_hdr hdr)
 	return hdr;
 }
 
-/** Writes @p hdr at @p to, which needs no alignment. */
+/**
+ * Writes @p hdr at @p to, which needs no alignment.
+ *
+ * A header that was just put together comes back from the store buffer only in the widths in which
+ * it was written. A wider load waits for all stores before it, those to lines that the device holds
+ * among them. Hence volatile: field by field, and no compiler makes one load of two.
+ */
 static inline void
 fe_hdr_encode(void *to, const struct fe_hdr *hdr)
 {
-	const struct fe_hdr wire = fe_hdr_swap(*hdr);
+	const volatile struct fe_hdr *from = hdr;
+	struct fe_hdr *wire = to;
 
-	memcpy(to, &wire, sizeof(wire));
+	wire->src_cid = htole64(from->src_cid);
+	wire->dst_cid = htole64(from->dst_cid);
+	wire->src_port = htole32(from->src_port);
+	wire->dst_port = htole32(from->dst_port);
+	wire->len = htole32(from->len);
+	wire->type = htole16(from->type);
+	wire->op = htole16(from->op);
+	wire->flags = htole32(from->flags);
+	wire->buf_alloc = htole32(from->buf_alloc);
+	wire->fwd_cnt = htole32(from->fwd_cnt);
 }
 
 /** Reads the header at @p from, which needs no alignment, once. */
