@@ -66,8 +66,10 @@ def vsockd():
 
 
 @pytest.fixture(scope='module')
-def shared_lab(vsockd, image, kernels, tmp_path_factory):
-    lab = Lab(vsockd, image, kernels, str(tmp_path_factory.mktemp('lab')))
+def shared_lab(request, vsockd, image, kernels, tmp_path_factory):
+    """The lab of one file, which says by its LAB how it differs from the usual one."""
+    options = getattr(request.module, 'LAB', {})
+    lab = Lab(vsockd, image, kernels, str(tmp_path_factory.mktemp('lab')), **options)
     yield lab
     lab.close()
 

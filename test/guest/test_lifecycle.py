@@ -3,9 +3,12 @@
 import pytest
 
 import checks
-from lab import CID_A
+from daemon import Port
+from lab import CID_A, CID_B
 
 guests = pytest.mark.parametrize('name', ['a', 'b'])
+# Each guest has a lcore of its own: what one lends to the other has to come back from there.
+LAB = {'ports': [Port(CID_A, lcore=1), Port(CID_B, lcore=2)], 'lcores': 3}
 HOST = 2
 # how sending and receiving fail on a connection that was reset; on AF_UNIX a reset reads as an end
 ENDED = ('EPIPE', 'ECONNRESET', 'ENODATA')

@@ -5,7 +5,7 @@ import time
 import pytest
 
 import checks
-from lab import DIRECTIONS, KINDS
+from lab import CID_B, DIRECTIONS, KINDS
 
 every_way = pytest.mark.parametrize('client, server', DIRECTIONS,
                                     ids=[f'{c}-{s}' for c, s in DIRECTIONS])
@@ -36,10 +36,12 @@ def test_small_writes(lab, client, server):
 
 @every_way
 @pytest.mark.parametrize('size', [150, 300, 1000])
-def test_many_queued_packets(lab, client, server, size):
+def test_many_queued_packets(request, lab, client, server, size):
     """Linux 6.12 limits how many packets may wait for a slow reader, by what each takes in memory:
     a window full of small ones must neither be lost nor end the connection."""
     there, here, port = lab.pair(client, server)
+    if here.cid == CID_B and size < 1000:
+        request.applymarker(pytest.mark.xfail(reason='packets towards a guest are not counted yet'))
     reader = checks.serve(here, 'stream', port, 'wait', 'recv eof')
     writer = there.spawn(f'connect {here.cid} {port}', f'send 200K 1 {size} 100', 'wait',
                          'send 600K 2', 'shut wr', 'recv eof')
