@@ -17,7 +17,7 @@ from vsock_codec import HOST_CID, Header, Op, Type
 
 @pytest.mark.drops("ring_broken")
 @pytest.mark.parametrize("ring", [RX, TX], ids=["rx", "tx"])
-@pytest.mark.parametrize("jump", [1000, 0x7fff, 0x8000, -1])
+@pytest.mark.parametrize("jump", [1000, 0x7fff, 0x8000, -100])
 def test_avail_index_jumps(rig, ring, jump):
     """That device is stopped; the guest next to it and a successor are not."""
     with bystander(rig):
