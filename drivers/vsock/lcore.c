@@ -65,7 +65,7 @@ add_memory(struct lcore *lc, int socket)
 		sizeof(*lc->pkt_memory), RTE_CACHE_LINE_SIZE, socket);
 	snprintf(name, sizeof(name), "vsock_inbox%u", lc->index);
 	lc->inbox = rte_ring_create_elem(name, sizeof(struct inbox_msg), LIMIT_NB_INBOX, socket,
-		RING_F_MP_RTS_ENQ | RING_F_SC_DEQ);
+		RING_F_SP_ENQ | RING_F_SC_DEQ);
 	snprintf(name, sizeof(name), "vsock_cids%u", lc->index);
 	hash.name = name;
 	lc->cids = rte_hash_create(&hash);
@@ -93,6 +93,7 @@ lcore_create(unsigned int index, unsigned int lcore_id, unsigned int nb_lcores,
 	lc->nb_lcores = nb_lcores;
 	lc->chunks = chunks;
 	lc->nb_chunks = nb_chunks;
+	pthread_mutex_init(&lc->inbox_mutex, NULL);
 	lc->epoll_fd = -1;
 	lc->wake_fd = -1;
 	lc->pkts_per_port = LIMIT_NB_PKTS_PER_LCORE / 2;
@@ -129,6 +130,7 @@ lcore_free(struct lcore *lc)
 	slow_jobs_free(lc);
 	for (unsigned int i = 0; i < LIMIT_NB_LCORES; i++)
 		rte_ring_free(lc->in[i]);
+	pthread_mutex_destroy(&lc->inbox_mutex);
 	rte_hash_free(lc->cids);
 	rte_ring_free(lc->inbox);
 	rte_free(lc->pkt_memory);
@@ -358,14 +360,13 @@ poll_to_guests(struct lcore *lc)
 static void
 kick_event(struct lcore *lc, uint64_t data)
 {
-	uint64_t tag = data & 3, count;
+	uint64_t tag = data & 3;
 	unsigned int q = tag == EPOLL_TAG_KICK_TO_GUEST ? PORT_Q_TO_GUEST : PORT_Q_FROM_GUEST;
 	struct port *port = lcore_port(lc, (data >> 2) & 0xffff, data >> 32);
 
 	if (port == NULL || port->kick_fd[q] < 0)
 		return;
-	if (read(port->kick_fd[q], &count, sizeof(count)) < 0 && errno != EAGAIN)
-		return;
+	/* Never read: it reports each edge, and the front end could make the read block. */
 	port->stats.kicks++;
 	lcore_port_activate(lc, port);
 }
@@ -456,16 +457,16 @@ put_idle_ports_to_sleep(struct lcore *lc, uint64_t idle_cycles)
 	}
 }
 
+/* Work that no kick will tell of. */
 static bool
 something_waits(struct lcore *lc)
 {
 	struct port *port;
 
-	if (!TAILQ_EMPTY(&lc->active) || !TAILQ_EMPTY(&lc->busy) || !rte_ring_empty(lc->inbox))
+	if (!TAILQ_EMPTY(&lc->active) || !TAILQ_EMPTY(&lc->busy))
 		return true;
 	for (unsigned int i = 0; i < lc->nb_lcores; i++) {
-		if (i != lc->index &&
-			(!rte_ring_empty(lc->in[i]) || lc->out[i].nb_staged > 0))
+		if (lc->out[i].nb_staged > 0)
 			return true;
 	}
 	TAILQ_FOREACH(port, &lc->ready, ready_entry) {
@@ -481,7 +482,8 @@ sleep_until_kicked(struct lcore *lc)
 	__atomic_store_n(&lc->sleeping, 1, __ATOMIC_RELAXED);
 	/* Pairs with the fence in lcore_wake(): either it sees us sleep, or we see its message. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (!something_waits(lc)) {
+	/* The ports were looked at behind a fence of their own: see vq_kick_enable(). */
+	if (poll_inbox(lc) + poll_lcores(lc) == 0) {
 		lc->stats.sleeps++;
 		poll_events(lc, -1);
 	}

@@ -11,6 +11,7 @@
  * [A] atomic; the comment names both sides.
  */
 
+#include <pthread.h>
 #include <semaphore.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -111,7 +112,8 @@ struct lcore {
 	unsigned int lcore_id;           /* [C] EAL's */
 	int wake_fd;                     /* [C] eventfd */
 	int epoll_fd;                    /* [C] */
-	struct rte_ring *inbox;          /* [C] many producers (RTS), this lcore consumes */
+	struct rte_ring *inbox;          /* [C] this lcore consumes; producers take inbox_mutex */
+	pthread_mutex_t inbox_mutex;     /* among producers: never taken by an lcore */
 	struct rte_ring *in[LIMIT_NB_LCORES];     /* [C] SPSC, this lcore consumes */
 	struct xlcore_out out[LIMIT_NB_LCORES];
 	unsigned int nb_lcores;          /* [C] */

@@ -104,10 +104,27 @@ lcore_send_staged(struct lcore *lc)
 
 /* ---- the inbox ---- */
 
+/*
+ * Producers take turns by a mutex instead of a ring mode for many of them: one that loses its CPU
+ * holds up what comes behind it in either case, and this way the others sleep, and the lcore's side
+ * stays that of a ring with one producer.
+ */
+static bool
+inbox_put(struct lcore *lc, const struct inbox_msg *msg)
+{
+	int ret;
+
+	pthread_mutex_lock(&lc->inbox_mutex);
+	ret = rte_ring_sp_enqueue_bulk_elem(
+		lc->inbox, (void *)(uintptr_t)msg, sizeof(*msg), 1, NULL);
+	pthread_mutex_unlock(&lc->inbox_mutex);
+	return ret == 1;
+}
+
 void
 lcore_post(struct lcore *lc, const struct inbox_msg *msg)
 {
-	while (rte_ring_enqueue_elem(lc->inbox, (void *)(uintptr_t)msg, sizeof(*msg)) != 0) {
+	while (!inbox_put(lc, msg)) {
 		/* Answers of the slow path wait in the worker. */
 		lcore_wake(lc);
 		wq_block_begin();

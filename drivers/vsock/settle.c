@@ -90,7 +90,7 @@ static void
 poll_kick(struct lcore *lc, struct port *port, enum port_queue q, enum epoll_tag tag)
 {
 	struct epoll_event ev = {
-		.events = EPOLLIN,
+		.events = EPOLLIN | EPOLLET,
 		.data.u64 = (uint64_t)port->gen << 32 | (uint64_t)port->id << 2 | tag,
 	};
 
