@@ -27,7 +27,7 @@
 
 /*
  * struct wq_work:
- *  state         A  bit WQ_PENDING alone: queueing is one fetch_or of it. Held while disabled.
+ *  state         A  WQ_PENDING or 0: queueing is one exchange of it. Held while disabled.
  *  where         A  kind and pool: written by C, by P once the work has left the inbox
  *  inbox_next    A  release by the next producer, acquire by who drains (P)
  *  entry         P  on pool->worklist, pwq->inactive or worker->scheduled
@@ -328,11 +328,14 @@ wq_inbox_reached(const struct wq_inbox *in, uint64_t mark)
 	return in->nb_chains > mark || (in->nb_chains == mark && in->cur == NULL);
 }
 
-/* Claims a work: true when the caller has it now. One `lock bts`, no compare-and-swap loop. */
+/*
+ * Claims a work: true when the caller has it now. WQ_PENDING is the only bit of the word, so that an
+ * exchange does what a fetch_or would; some compilers make a compare-and-swap loop of the latter.
+ */
 static inline bool
 wq_claim(struct wq_work *work)
 {
-	return !(__atomic_fetch_or(&work->state, WQ_PENDING, __ATOMIC_SEQ_CST) & WQ_PENDING);
+	return __atomic_exchange_n(&work->state, WQ_PENDING, __ATOMIC_SEQ_CST) == 0;
 }
 
 /*
@@ -342,7 +345,7 @@ wq_claim(struct wq_work *work)
 static inline void
 wq_unclaim(struct wq_work *work)
 {
-	__atomic_fetch_and(&work->state, ~WQ_PENDING, __ATOMIC_SEQ_CST);
+	__atomic_exchange_n(&work->state, 0, __ATOMIC_SEQ_CST);
 }
 
 static inline uint32_t
