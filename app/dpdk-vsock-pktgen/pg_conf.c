@@ -260,7 +260,7 @@ static const struct option_def options[] = {
 			"block (wait at once) (adaptive)"},
 	{"cpu", "N", KIND_INT, FIELD(cpu), 0, 4095, NULL, "run on this CPU"},
 	{"peer-cpu", "N", KIND_INT, FIELD(peer_cpu), 0, 4095, NULL,
-		"raw-unix*: the other end runs on this CPU"},
+		"raw-unix*, spsc-ring: the other end runs on this CPU"},
 	{"backend-pid", "PID", KIND_INT, FIELD(backend_pid), 1, 1 << 30, NULL,
 		"print this process's CPU time, by thread and per packet"},
 	{"json", NULL, KIND_FLAG, FIELD(json), 0, 0, NULL, "print one JSON object instead"},

@@ -41,6 +41,8 @@ const struct pg_scenario pg_scenarios[] = {
 		.role = PG_ROLE_STREAM},
 	{"memcpy-ring", "baseline: copies between the buffers of two rings", .run = pg_memcpy_ring,
 		.role = PG_ROLE_STREAM},
+	{"spsc-ring", "baseline: objects from CPU to CPU through a ring, --burst at a time",
+		.run = pg_spsc, .role = PG_ROLE_STREAM},
 	{.name = NULL},
 };
 

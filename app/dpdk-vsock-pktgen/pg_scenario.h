@@ -58,4 +58,7 @@ enum pg_status pg_memcpy_hot(const struct pg_conf *conf, struct pg_result *resul
 enum pg_status pg_memcpy_cold(const struct pg_conf *conf, struct pg_result *result);
 enum pg_status pg_memcpy_ring(const struct pg_conf *conf, struct pg_result *result);
 
+/* pg_spsc.c: handing over from CPU to CPU. */
+enum pg_status pg_spsc(const struct pg_conf *conf, struct pg_result *result);
+
 #endif /* PG_SCENARIO_H */

@@ -194,7 +194,8 @@ static void
 test_baselines(struct lo *lo)
 {
 	static const char *const names[] = {"raw-unix", "raw-unix --reverse --type seqpacket",
-		"raw-unix-rtt", "raw-unix-connect", "memcpy", "memcpy-cold", "memcpy-ring"};
+		"raw-unix-rtt", "raw-unix-connect", "memcpy", "memcpy-cold", "memcpy-ring",
+		"spsc-ring"};
 	char line[200];
 	unsigned int i;
 
