@@ -15,6 +15,7 @@
 #include "chunk.h"
 #include "conn_state.h"
 #include "pkt.h"
+#include "pkt_window.h"
 
 struct port;
 struct slow_job;
@@ -34,6 +35,7 @@ enum conn_timer {
 	CONN_TIMER_CONNECT,
 	CONN_TIMER_CLOSE,
 	CONN_TIMER_LINGER,
+	CONN_TIMER_ASK, /* the guest lets no more packets wait: ask it how far it is */
 	CONN_NB_TIMERS,
 };
 
@@ -89,6 +91,8 @@ struct conn {
 	uint32_t guest_buf_alloc_max; /* never held against the sender when it shrinks */
 	uint32_t guest_fwd_cnt;
 	uint32_t tx_cnt;     /* bytes accepted for the guest (guest peer) or written (host) */
+	uint32_t sent_cnt;   /* payload bytes written to the guest */
+	struct pkt_window window; /* packets of these that wait for its reader */
 	/* What the guest is told: ours for a host connection, else the other guest's. */
 	uint32_t buf_alloc;
 	uint32_t fwd_cnt;

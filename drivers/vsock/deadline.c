@@ -2,6 +2,7 @@
 #include "conn_end.h"
 #include "deadline.h"
 #include "slow.h"
+#include "to_guest.h"
 
 static const struct {
 	uint32_t ms;
@@ -10,7 +11,23 @@ static const struct {
 	[CONN_TIMER_CONNECT] = {LIMIT_CONNECT_MS, DROP_CONNECT_TIMEOUT},
 	[CONN_TIMER_CLOSE] = {LIMIT_CLOSE_MS, DROP_CLOSE_TIMEOUT},
 	[CONN_TIMER_LINGER] = {LIMIT_LINGER_MS, DROP_LINGER_TIMEOUT},
+	[CONN_TIMER_ASK] = {LIMIT_ASK_MS, DROP_NONE},
 };
+
+static void
+arm_tick(struct lcore *lc)
+{
+	bool soon = !TAILQ_EMPTY(&lc->timers[CONN_TIMER_ASK]);
+
+	if (lc->nb_timers > 0 && !lc->tick_armed) {
+		lc->tick_armed = true;
+		slow_tick(lc, false);
+	}
+	if (soon && !lc->soon_armed) {
+		lc->soon_armed = true;
+		slow_tick(lc, true);
+	}
+}
 
 void
 lcore_timer(struct lcore *lc, struct conn *c, enum conn_timer timer)
@@ -25,27 +42,37 @@ lcore_timer(struct lcore *lc, struct conn *c, enum conn_timer timer)
 	c->deadline_ms = slow_now_ms() + kinds[timer].ms;
 	TAILQ_INSERT_TAIL(&lc->timers[timer], c, timer_entry);
 	lc->nb_timers++;
-	if (!lc->tick_armed) {
-		lc->tick_armed = true;
-		slow_tick(lc);
+	arm_tick(lc);
+}
+
+static void
+expire(struct lcore *lc, struct conn *c)
+{
+	if (c->timer != CONN_TIMER_ASK) {
+		conn_end_both(lc, c, kinds[c->timer].reason);
+		return;
 	}
+	lcore_timer(lc, c, CONN_TIMER_NONE);
+	c->credit_asked = false;
+	to_guest_ask(lc, c);
+	to_guest_ready(lc, c);
 }
 
 void
-deadline_check(struct lcore *lc)
+deadline_check(struct lcore *lc, bool soon)
 {
 	uint64_t now = slow_now_ms();
 
-	lc->tick_armed = false;
+	if (soon)
+		lc->soon_armed = false;
+	else
+		lc->tick_armed = false;
 	for (int t = CONN_TIMER_NONE + 1; t < CONN_NB_TIMERS; t++) {
 		struct conn *c;
 
 		while ((c = TAILQ_FIRST(&lc->timers[t])) != NULL && c->deadline_ms <= now &&
 			!conn_end_must_wait(lc, c))
-			conn_end_both(lc, c, kinds[t].reason);
+			expire(lc, c);
 	}
-	if (lc->nb_timers > 0) {
-		lc->tick_armed = true;
-		slow_tick(lc);
-	}
+	arm_tick(lc);
 }

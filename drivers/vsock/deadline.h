@@ -10,7 +10,7 @@
 
 #include "lcore.h"
 
-/** A tick: end the connections whose time is up. Context: the owning lcore. */
-void deadline_check(struct lcore *lc);
+/** A tick (of the quick kind: @p soon): see to connections whose time is up. Context: the lcore. */
+void deadline_check(struct lcore *lc, bool soon);
 
 #endif

@@ -40,10 +40,12 @@ absorb_credit(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr)
 	c->guest_buf_alloc = hdr->buf_alloc;
 	c->guest_buf_alloc_max = RTE_MAX(c->guest_buf_alloc_max, hdr->buf_alloc);
 	c->guest_fwd_cnt = hdr->fwd_cnt;
-	if (credit_free(c->guest_buf_alloc, c->tx_cnt, c->guest_fwd_cnt) == 0)
+	pkt_window_read(&c->window, hdr->fwd_cnt, c->sent_cnt);
+	if (credit_free(c->guest_buf_alloc, c->tx_cnt, c->guest_fwd_cnt) == 0 ||
+		to_guest_room(c) == 0)
 		return;
 	c->credit_asked = false;
-	if (c->is_host && (host_recv_possible(c) || !TAILQ_EMPTY(&c->data)))
+	if (!TAILQ_EMPTY(&c->data) || (c->is_host && host_recv_possible(c)))
 		to_guest_ready(lc, c);
 }
 

@@ -17,7 +17,8 @@ host_recv_possible(const struct conn *c)
 {
 	return c->state == CONN_OPEN && c->host.readable &&
 		(c->shut_from_guest & WIRE_SHUTDOWN_RCV) == 0 &&
-		credit_free(c->guest_buf_alloc, c->tx_cnt, c->guest_fwd_cnt) > 0;
+		credit_free(c->guest_buf_alloc, c->tx_cnt, c->guest_fwd_cnt) > 0 &&
+		to_guest_room(c) > 0;
 }
 
 /** RX buffers taken for one read. */
@@ -87,16 +88,6 @@ window_close(struct lcore *lc, struct conn *c, const struct window *w, uint32_t 
 	return i;
 }
 
-static void
-ask_for_credit(struct conn *c)
-{
-	if (!c->credit_asked &&
-		credit_free(c->guest_buf_alloc, c->tx_cnt, c->guest_fwd_cnt) == 0) {
-		c->credit_asked = true;
-		c->ctl |= CONN_CTL_CREDIT_REQUEST;
-	}
-}
-
 /* The end of what the program sends, or of the program. */
 static void
 read_failed(struct lcore *lc, struct conn *c, ssize_t n)
@@ -130,6 +121,7 @@ recv_stream(struct lcore *lc, struct conn *c, unsigned int max_buffers)
 		unsigned int used;
 		ssize_t n;
 
+		want = RTE_MIN(want, to_guest_room(c));
 		window_open(lc, c, &w, want, credit);
 		if (w.nb_chains == 0)
 			break;
@@ -212,7 +204,8 @@ recv_messages(struct lcore *lc, struct conn *c, unsigned int max_buffers)
 			conn_end_both(lc, c, DROP_MSG_TOO_BIG);
 			break;
 		}
-		window_open(lc, c, &w, max_buffers, RTE_MIN((uint32_t)n, credit));
+		window_open(lc, c, &w, RTE_MIN(max_buffers, to_guest_room(c)),
+			RTE_MIN((uint32_t)n, credit));
 		if (w.len < (uint32_t)n) {
 			window_rewind(c->port, w.nb_chains);
 			recv_message_to_pool(lc, c, n);
@@ -234,7 +227,13 @@ host_recv(struct lcore *lc, struct conn *c, unsigned int max_buffers)
 	unsigned int done = c->type == WIRE_TYPE_STREAM ? recv_stream(lc, c, max_buffers)
 							: recv_messages(lc, c, max_buffers);
 
-	if (c->state == CONN_OPEN && c->host.readable)
-		ask_for_credit(c);
+	if (c->state == CONN_OPEN && c->host.readable) {
+		if (credit_free(c->guest_buf_alloc, c->tx_cnt, c->guest_fwd_cnt) == 0 &&
+			!c->credit_asked) {
+			c->credit_asked = true;
+			c->ctl |= CONN_CTL_CREDIT_REQUEST;
+		}
+		to_guest_ask(lc, c);
+	}
 	return done;
 }

@@ -281,7 +281,7 @@ poll_inbox(struct lcore *lc)
 			slow_job_put(lc, m->job);
 			break;
 		case INBOX_TICK:
-			deadline_check(lc);
+			deadline_check(lc, m->reason != 0);
 			break;
 		}
 	}

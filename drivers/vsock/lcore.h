@@ -36,7 +36,7 @@ enum inbox_type {
 	INBOX_HOST_CONNECT,   /**< a host program has sent its CONNECT line */
 	INBOX_CREDIT,         /**< write a credit update, if it is still due */
 	INBOX_JOB_FREE,       /**< a job has done its last work */
-	INBOX_TICK,           /**< look at the deadlines */
+	INBOX_TICK,           /**< look at the deadlines; reason: 1 for the quick tick */
 };
 
 struct inbox_msg {
@@ -136,6 +136,7 @@ struct lcore {
 	struct conn_list timers[CONN_NB_TIMERS]; /* [L] each in order of deadline */
 	unsigned int nb_timers;          /* [L] */
 	bool tick_armed;                 /* [L] */
+	bool soon_armed;                 /* [L] the quick tick */
 	bool quit;                       /* [L] */
 	uint32_t exited;                 /* [A] the lcore; main waits for it */
 	uint32_t serial_next;            /* [L] */

@@ -13,6 +13,7 @@
 #include "vsock_log.h"
 
 #define TICK_US          250000
+#define TICK_SOON_US     (LIMIT_ASK_MS * 1000)
 #define CONNECT_RETRY_US 10000
 /* What the kernel keeps of SO_SNDBUF for itself when it bounds a message (AF_UNIX). */
 #define SNDBUF_RESERVED 32
@@ -20,10 +21,11 @@
 struct tick {
 	struct wq_delayed_work work; /* first */
 	struct lcore *lc;
+	bool soon;
 };
 
 static struct workqueue *wq;
-static struct tick ticks[LIMIT_NB_LCORES];
+static struct tick ticks[LIMIT_NB_LCORES][2]; /* by "soon" */
 static struct slow_job *job_memory[LIMIT_NB_LCORES];
 
 struct workqueue *
@@ -170,7 +172,7 @@ static void
 tick_work(struct wq_work *work)
 {
 	struct tick *tick = (struct tick *)(void *)wq_to_delayed(work);
-	struct inbox_msg msg = {.type = INBOX_TICK};
+	struct inbox_msg msg = {.type = INBOX_TICK, .reason = tick->soon};
 
 	lcore_post(tick->lc, &msg);
 }
@@ -178,9 +180,9 @@ tick_work(struct wq_work *work)
 /* ---- for lcores ---- */
 
 void
-slow_tick(struct lcore *lc)
+slow_tick(struct lcore *lc, bool soon)
 {
-	wq_queue_delayed(wq, &ticks[lc->index].work, TICK_US);
+	wq_queue_delayed(wq, &ticks[lc->index][soon].work, soon ? TICK_SOON_US : TICK_US);
 }
 
 void
@@ -229,8 +231,11 @@ slow_jobs_create(struct lcore *lc, unsigned int nb)
 		jobs[i].lc = lc;
 		slow_job_put(lc, &jobs[i]);
 	}
-	ticks[lc->index].lc = lc;
-	wq_delayed_init(&ticks[lc->index].work, tick_work);
+	for (int soon = 0; soon < 2; soon++) {
+		ticks[lc->index][soon].lc = lc;
+		ticks[lc->index][soon].soon = soon;
+		wq_delayed_init(&ticks[lc->index][soon].work, tick_work);
+	}
 	return 0;
 }
 
@@ -258,8 +263,8 @@ void
 slow_stop(void)
 {
 	for (unsigned int i = 0; i < LIMIT_NB_LCORES; i++) {
-		if (ticks[i].lc != NULL)
-			wq_cancel_delayed_sync(&ticks[i].work);
+		for (int soon = 0; ticks[i][0].lc != NULL && soon < 2; soon++)
+			wq_cancel_delayed_sync(&ticks[i][soon].work);
 	}
 	wq_destroy(wq);
 	wq = NULL;

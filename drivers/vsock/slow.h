@@ -62,8 +62,11 @@ void slow_job_put(struct lcore *lc, struct slow_job *job);
 /** Ask the job's worker; wait-free. Context: the lcore. */
 void slow_job_ask(struct slow_job *job, enum slow_todo what);
 
-/** Ask for an INBOX_TICK a quarter of a second from now; wait-free. Context: the lcore. */
-void slow_tick(struct lcore *lc);
+/**
+ * Ask for an INBOX_TICK a quarter of a second from now, or (@p soon) LIMIT_ASK_MS; wait-free.
+ * Context: the lcore.
+ */
+void slow_tick(struct lcore *lc, bool soon);
 
 /** Create the workqueue. Context: main, wq_init() is done. @return 0; -errno. */
 int slow_start(void);

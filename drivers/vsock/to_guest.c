@@ -76,6 +76,10 @@ to_guest_packet(struct port *port, struct conn *c, const struct vq_chain *chain,
 		.fwd_cnt = c->fwd_cnt,
 	};
 
+	if (len > 0) {
+		c->sent_cnt += len;
+		pkt_window_sent(&c->window, c->sent_cnt, c->guest_buf_alloc);
+	}
 	c->fwd_cnt_told = c->fwd_cnt;
 	c->ctl &= ~CONN_CTL_CREDIT_UPDATE;
 	write_header(chain, &hdr);
@@ -95,10 +99,32 @@ send_ctl(struct lcore *lc, struct conn *c, uint16_t op, uint32_t flags)
 	return true;
 }
 
-/* What may be sent of the connection's data now, and what stands first in its queue. */
+void
+to_guest_ask(struct lcore *lc, struct conn *c)
+{
+	bool stuck = to_guest_room(c) == 0;
+
+	if (!c->credit_asked && (stuck || pkt_window_should_ask(&c->window, c->guest_buf_alloc))) {
+		c->credit_asked = true;
+		c->ctl |= CONN_CTL_CREDIT_REQUEST;
+	}
+	/* A guest does not tell of each packet that its reader takes. */
+	if (stuck && c->timer == CONN_TIMER_NONE)
+		lcore_timer(lc, c, CONN_TIMER_ASK);
+}
+
+uint32_t
+to_guest_room(const struct conn *c)
+{
+	return pkt_window_room(&c->window, c->guest_buf_alloc);
+}
+
+/* What may be sent of the connection's data now, bytes. */
 static uint32_t
 sendable(const struct conn *c)
 {
+	if (to_guest_room(c) == 0)
+		return 0;
 	return c->is_host ? credit_free(c->guest_buf_alloc, c->tx_cnt, c->guest_fwd_cnt)
 			  : UINT32_MAX;
 }
@@ -188,8 +214,10 @@ send_data(struct lcore *lc, struct conn *c, int *budget)
 	while (!TAILQ_EMPTY(&c->data)) {
 		uint32_t max = sendable(c);
 
-		if (max == 0)
-			return TURN_IDLE; /* the guest's next credit brings it back */
+		if (max == 0) {
+			to_guest_ask(lc, c);
+			break; /* the guest's next credit brings it back */
+		}
 		if (*budget <= 0)
 			return TURN_MORE;
 		if (!to_guest_buffer(lc, c->port, &chain, lc->to_guest_segs, 1))
@@ -199,6 +227,7 @@ send_data(struct lcore *lc, struct conn *c, int *budget)
 		else
 			fill_message(lc, c, &chain, max);
 		(*budget)--;
+		to_guest_ask(lc, c);
 	}
 	return TURN_IDLE;
 }

@@ -16,6 +16,12 @@ unsigned int to_guest_poll(struct lcore *lc, struct port *port);
 /** The connection has something for its guest (or may have). */
 void to_guest_ready(struct lcore *lc, struct conn *c);
 
+/** Packets with payload that the connection may send now; see pkt_window.h. */
+uint32_t to_guest_room(const struct conn *c);
+
+/** Ask the guest how far its reader is, when that is about to matter. */
+void to_guest_ask(struct lcore *lc, struct conn *c);
+
 /**
  * Pop an RX buffer with room for a header and @p min_payload bytes; refused and too small ones go
  * back and are counted.
