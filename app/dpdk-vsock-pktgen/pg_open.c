@@ -144,6 +144,7 @@ static void
 side_0_open(struct pg_end *end)
 {
 	end->open = true;
+	end->conn->to->answered = true;
 	end->run->progress_ns = end->run->now_ns;
 	if (end->conn->role == PG_ROLE_CONNECT) {
 		pg_end_close(end);
@@ -206,7 +207,8 @@ pg_open_identified(struct pg_end *end)
 
 /*
  * Side 0 of a connection that does not exist yet is gone. That is a failure, but for the beginning:
- * a device answers for a guest some time after its set-up has ended, and nothing tells when.
+ * a device answers for a guest some time after its set-up has ended, and nothing tells when. From the
+ * first answer on there is no excuse.
  */
 static void
 refused(struct pg_end *end)
@@ -214,7 +216,7 @@ refused(struct pg_end *end)
 	struct pg_run *run = end->run;
 	struct pg_conn *conn = end->conn;
 
-	if (run->phase > PG_PHASE_WARMUP)
+	if (conn->to->answered)
 		pg_result_fail(run->result, PG_LOSS, "connection %u was refused", conn->idx);
 	run->nb_refused++;
 	conn->ends[0] = NULL;

@@ -46,8 +46,9 @@ struct pg_guest {
 	struct fe_guest *fe;
 	unsigned int idx;
 	int listen_fd;
-	bool busy; /**< Has connections that do something: polled in each round. */
-	bool due;  /**< A call came: polled in the next round. */
+	bool busy;     /**< Has connections that do something: polled in each round. */
+	bool answered; /**< A connection to it, or through it to the host, was opened. */
+	bool due;      /**< A call came: polled in the next round. */
 };
 
 /** One end of a connection. */
@@ -144,7 +145,7 @@ struct pg_run {
 	uint64_t progress_ns; /**< When anything moved last. */
 	uint64_t tick_ns;     /**< When the next look at stalls and the live line is due. */
 	uint64_t seconds_told;
-	uint64_t nb_refused;       /**< At the beginning, and asked for again. */
+	uint64_t nb_refused;       /**< Before anything was answered; asked for again. */
 	uint64_t nb_accepted;      /**< connect-*: ends that were accepted. */
 	uint64_t nb_accepted_gone; /**< connect-*: and have seen the end. */
 	struct pg_counts counts;
