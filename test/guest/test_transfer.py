@@ -35,7 +35,7 @@ def test_small_writes(lab, client, server):
 
 
 @every_way
-@pytest.mark.parametrize('size', [150, 300, 1000])
+@pytest.mark.parametrize('size', [150, 1000])
 def test_many_queued_packets(request, lab, client, server, size):
     """Linux 6.12 limits how many packets may wait for a slow reader, by what each takes in memory:
     a window full of small ones must neither be lost nor end the connection."""
