@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <rte_eal.h>
 #include <rte_errno.h>
@@ -163,6 +164,18 @@ block_signals(struct daemon *d)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+/* Each host connection takes a descriptor: use what the system grants. */
+static void
+raise_nofile(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -172,6 +185,7 @@ main(int argc, char **argv)
 
 	memset(&d, 0, sizeof(d));
 	block_signals(&d);
+	raise_nofile();
 	sched_getaffinity(0, sizeof(d.allowed), &d.allowed);
 	/* Asked for without EAL: --version and --help in the first place. */
 	if (argc == 2 && (strcmp(argv[1], "--version") == 0))

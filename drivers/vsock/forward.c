@@ -200,7 +200,7 @@ arrive_request(struct lcore *lc, struct port *port, const struct pkt *p)
 	if (c == NULL)
 		return DROP_CONN_LIMIT;
 	c->port = port;
-	c->serial = ++lc->serial_next;
+	c->serial = lcore_serial(lc);
 	c->state = CONN_TO_GUEST;
 	c->type = hdr->type;
 	c->ctl = CONN_CTL_REQUEST;

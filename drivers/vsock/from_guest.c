@@ -54,7 +54,7 @@ create_to_guest(struct lcore *lc, struct port *port, struct conn *c, const struc
 	const struct conn_peer *peer)
 {
 	c->port = port;
-	c->serial = ++lc->serial_next;
+	c->serial = lcore_serial(lc);
 	c->state = CONN_FROM_GUEST;
 	c->type = hdr->type;
 	c->request_sent = true;

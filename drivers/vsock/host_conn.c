@@ -25,7 +25,7 @@ new_conn(struct lcore *lc, struct port *port, uint32_t local_port, uint32_t peer
 		return NULL;
 	c->port = port;
 	c->is_host = true;
-	c->serial = ++lc->serial_next;
+	c->serial = lcore_serial(lc);
 	c->buf_alloc = port->conf.buf_alloc;
 	c->host.fd = -1;
 	c->host.job = job;
@@ -78,6 +78,7 @@ poll_socket(struct lcore *lc, struct conn *c, int op, uint32_t more)
 
 	if (epoll_ctl(lc->epoll_fd, op, c->host.fd, &ev) != 0)
 		return -errno;
+	lc->nb_watched += !c->host.polled;
 	c->host.polled = true;
 	return 0;
 }
@@ -97,6 +98,7 @@ host_close(struct lcore *lc, struct conn *c)
 	if (c->host.polled) {
 		epoll_ctl(lc->epoll_fd, EPOLL_CTL_DEL, c->host.fd, NULL);
 		c->host.polled = false;
+		lc->nb_watched--;
 	}
 	c->host.fd = -1;
 	c->host.readable = false;

@@ -24,8 +24,9 @@
 #include "to_guest.h"
 
 #define EPOLL_NB_EVENTS 64
-/* A busy lcore looks at its sockets and kicks this often; an idle one in every loop. */
+/* How often an lcore looks at its sockets and kicks: with other work, and without. */
 #define EPOLL_BUSY_US 10
+#define EPOLL_IDLE_US 1
 #define XRING_BURST   32
 
 static struct lcore_conf conf = {.spin_us = 1000};
@@ -193,6 +194,7 @@ lcore_port_activate(struct lcore *lc, struct port *port)
 	port->active = true;
 	TAILQ_INSERT_TAIL(&lc->active, port, active_entry);
 	if (port->kicks_on) {
+		lc->nb_watched--;
 		vq_kick_disable(&port->vq[PORT_Q_FROM_GUEST]);
 		vq_kick_disable(&port->vq[PORT_Q_TO_GUEST]);
 		port->kicks_on = false;
@@ -213,6 +215,8 @@ void
 lcore_port_stop(struct lcore *lc, struct port *port)
 {
 	port->running = false;
+	lc->nb_watched -= port->kicks_on;
+	port->kicks_on = false;
 	if (port->active) {
 		port->active = false;
 		TAILQ_REMOVE(&lc->active, port, active_entry);
@@ -245,6 +249,7 @@ port_sleep(struct lcore *lc, struct port *port)
 		port->rx_kicks_on = true;
 	}
 	port->kicks_on = true;
+	lc->nb_watched++;
 	port->active = false;
 	TAILQ_REMOVE(&lc->active, port, active_entry);
 	if (more)
@@ -495,7 +500,7 @@ lcore_main(void *arg)
 {
 	struct lcore *lc = arg;
 	const uint64_t us = rte_get_tsc_hz() / 1000000;
-	const uint64_t idle_cycles = conf.spin_us * us, epoll_cycles = EPOLL_BUSY_US * us;
+	const uint64_t idle_cycles = conf.spin_us * us;
 
 	while (!lc->quit) {
 		unsigned int busy;
@@ -504,9 +509,9 @@ lcore_main(void *arg)
 		busy = poll_inbox(lc);
 		busy += poll_lcores(lc);
 		busy += poll_from_guests(lc);
-		if (busy == 0 || lc->now >= lc->epoll_next) {
+		if (lc->nb_watched > 0 && lc->now >= lc->epoll_next) {
 			busy += poll_events(lc, 0);
-			lc->epoll_next = lc->now + epoll_cycles;
+			lc->epoll_next = lc->now + (busy > 0 ? EPOLL_BUSY_US : EPOLL_IDLE_US) * us;
 		}
 		busy += poll_to_guests(lc);
 		flush_ports(lc);

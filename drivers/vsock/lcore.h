@@ -144,6 +144,7 @@ struct lcore {
 	struct conn_list graves;         /* [L] host connections freed in this loop */
 	uint64_t now;                    /* [L] TSC at the start of the loop */
 	uint64_t epoll_next;             /* [L] TSC */
+	uint32_t nb_watched;             /* [L] sockets and kicks that epoll could report */
 	uint64_t idle_since;             /* [L] TSC; 0: busy */
 	struct lcore_stats stats;        /* [L] */
 
@@ -240,6 +241,15 @@ void lcore_port_stop(struct lcore *lc, struct port *port);
  * its connections.
  */
 void lcore_port_broken(struct lcore *lc, struct port *port, enum drop_reason reason);
+
+/** A serial for a new connection; never 0. */
+static inline uint32_t
+lcore_serial(struct lcore *lc)
+{
+	if (++lc->serial_next == 0)
+		lc->serial_next = 1;
+	return lc->serial_next;
+}
 
 /** Start or restart a connection's deadline; CONN_TIMER_NONE stops it. See deadline.c. */
 void lcore_timer(struct lcore *lc, struct conn *c, enum conn_timer timer);
