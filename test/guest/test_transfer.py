@@ -5,7 +5,7 @@ import time
 import pytest
 
 import checks
-from lab import CID_B, DIRECTIONS, KINDS
+from lab import DIRECTIONS, KINDS
 
 every_way = pytest.mark.parametrize('client, server', DIRECTIONS,
                                     ids=[f'{c}-{s}' for c, s in DIRECTIONS])
@@ -35,24 +35,24 @@ def test_small_writes(lab, client, server):
 
 
 @every_way
-@pytest.mark.parametrize('size', [150, 1000])
-def test_many_queued_packets(request, lab, client, server, size):
+@pytest.mark.parametrize('kind, size', [('stream', 150), ('stream', 300), ('seqpacket', 200)])
+def test_many_queued_packets(lab, client, server, kind, size):
     """Linux 6.12 limits how many packets may wait for a slow reader, by what each takes in memory:
     a window full of small ones must neither be lost nor end the connection."""
     there, here, port = lab.pair(client, server)
-    if here.cid == CID_B and size < 1000:
-        request.applymarker(pytest.mark.xfail(reason='packets towards a guest are not counted yet'))
-    reader = checks.serve(here, 'stream', port, 'wait', 'recv eof')
-    writer = there.spawn(f'connect {here.cid} {port}', f'send 200K 1 {size} 100', 'wait',
-                         'send 600K 2', 'shut wr', 'recv eof')
+    reader = checks.serve(here, kind, port, 'wait', 'recv eof')
+    writer = there.spawn(f'socket {kind}', f'connect {here.cid} {port}',
+                         f'send 200K 1 {size} 100', 'wait', 'send 600K 2 32K', 'shut wr', 'recv eof')
     reader.reached_wait()
     time.sleep(0.5)     # no event tells that the reader's queue has grown
     reader.go()
     writer.reached_wait()
     writer.go()
-    sent = writer.wait()
+    sent = [reply for reply in writer.wait() if reply.verb == 'send']
     received = reader.wait()['recv']
-    assert received['bytes'] == sum(reply['bytes'] for reply in sent if reply.verb == 'send')
+    assert received['bytes'] == sum(reply['bytes'] for reply in sent)
+    if kind == 'seqpacket':
+        assert received['calls'] == sum(reply['calls'] for reply in sent)
 
 
 @every_way
@@ -70,12 +70,14 @@ def test_slow_reader(lab, client, server):
 
 
 @pytest.mark.parametrize('client, server', [way for way in DIRECTIONS if way[1] != 'host'])
-def test_small_window(lab, client, server):
+@pytest.mark.parametrize('chunk', ['64K', '200'])
+def test_small_window(lab, client, server, chunk):
     """A guest that allows 8 KiB at a time."""
     there, here, port = lab.pair(client, server)
     reader = here.spawn('window 8K', f'listen {port}', 'accept', 'recv eof')
     reader.step('listen')
-    sent = there.run(f'connect {here.cid} {port}', 'send 512K 1', 'shut wr', 'recv eof')['send']
+    sent = there.run(f'connect {here.cid} {port}', f'send 512K 1 {chunk}', 'shut wr',
+                     'recv eof')['send']
     checks.same(sent, reader.wait()['recv'], 'stream')
 
 
