@@ -1,0 +1,56 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+set -u
+
+usage() {
+	cat <<'USAGE'
+Usage: devtools/bench.sh [OPTION]...
+Measures dpdk-vsockd against raw Unix sockets, memcpy and, on request, other back ends: all in one
+run, in alternating rounds, as medians. Prints a table. No figure makes it fail; what makes it fail
+is a run that loses, corrupts or stalls.
+
+  --quick            fewer and shorter rounds, no plots; less than 3 minutes
+  --rounds N         rounds (default 5; quick 3)
+  --seconds S        length of each measurement (default 2; quick 0.4)
+  --build DIR        take the programs of this build (default: a release build of its own)
+  --other COMMAND    another back end beside it, as often as wanted. {cid} {sock} {uds} stand for
+                     the CID, the vhost-user socket and the base path of the host side of a guest,
+                     {cid2} {sock2} {uds2} for those of a second one, if the command can do two
+  --name NAME        how the one --other before it is called (default: its program)
+  --only PATTERN     only the rows whose name matches (shell pattern)
+  --cpus A,B         A: load generator and main thread, B: back end (default: the first two)
+  --no-counts        no copies, system calls, notifications and instructions per packet
+  --write            put the table into doc/performance.md and the plots into doc/img/
+  --keep DIR         leave the results of every single measurement there, as JSON
+  -h, --help
+USAGE
+}
+
+root=$(cd "$(dirname "$0")/.." && pwd) || exit 1
+build=
+args=()
+while [ $# -gt 0 ]; do
+	case $1 in
+	--build | --rounds | --seconds | --other | --name | --only | --cpus | --keep)
+		[ $# -ge 2 ] || { echo "bench.sh: $1 needs a value" >&2; exit 2; }
+		if [ "$1" = --build ]; then
+			build=$2
+		else
+			args+=("$1=$2")
+		fi
+		shift 2
+		;;
+	--quick | --no-counts | --write) args+=("$1"); shift ;;
+	-h | --help) usage; exit 0 ;;
+	*) echo "bench.sh: unknown option $1" >&2; usage >&2; exit 2 ;;
+	esac
+done
+
+if [ -z "$build" ]; then
+	build=$root/build-bench
+	[ -f "$build/build.ninja" ] ||
+		meson setup --buildtype=release "$build" "$root" >/dev/null || exit 1
+	ninja -C "$build" app/dpdk-vsockd/dpdk-vsockd app/dpdk-vsock-pktgen/dpdk-vsock-pktgen \
+		>/dev/null || { echo "bench.sh: the build failed" >&2; exit 1; }
+fi
+exec python3 "$root/devtools/bench.py" --build="$build" ${args[@]+"${args[@]}"}
