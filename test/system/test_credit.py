@@ -142,7 +142,7 @@ def test_slow_host_program(rig, packet, maker):
     taken = conn.tx_cnt
     # The window, and what the kernel's socket took (by default some 200 KiB, more if raised).
     assert 256 * 1024 <= taken < len(data)
-    assert rig.daemon.resident() - before < 16 << 20
+    assert sanitized() or rig.daemon.resident() - before < 16 << 20
     host.reading = True
     rig.until(lambda: len(host.rx) == len(data), "everything")
     assert host.rx == data

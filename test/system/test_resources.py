@@ -4,7 +4,7 @@
 import resource
 
 import pytest
-from daemon import pattern
+from daemon import pattern, sanitized
 
 
 def limit_fds(daemon, spare):
@@ -73,7 +73,7 @@ def test_memory_does_not_grow(rig):
     before = rig.daemon.resident()
     for _ in range(5):
         turn()
-    assert rig.daemon.resident() - before < 8 << 20
+    assert sanitized() or rig.daemon.resident() - before < 8 << 20
 
 
 @pytest.mark.drops("pool_exhausted")
@@ -89,7 +89,7 @@ def test_pool_share_runs_out(launch):
     before = rig.daemon.resident()
     one.send(pattern(48 << 20))
     rig.until(lambda: one.closed, "a reset")
-    assert rig.daemon.resident() - before < 32 << 20
+    assert sanitized() or rig.daemon.resident() - before < 32 << 20
     rig.still_works(a)
     rig.still_works(c)
     b.hold_rx = False

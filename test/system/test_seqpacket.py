@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Seqpacket between guest and host: messages keep their borders, or the connection ends."""
 
+import socket
+
 import pytest
 import shapes
 from daemon import pattern
@@ -119,6 +121,32 @@ def test_slow_program(rig):
     host.reading = True
     rig.until(lambda: len(host.messages) == 100, "messages")
     assert host.messages == [pattern(20_000, i) for i in range(100)]
+
+
+@pytest.mark.xfail(strict=False, reason="record headers of the backlog count as read bytes")
+@pytest.mark.parametrize("how", ["shutdown", "close"])
+def test_program_stops_reading_with_a_backlog(rig, how):
+    """What was queued for it is disposed of and accounted for: the guest gets credit for the bytes
+    that it sent and for no other (conn.py checks it)."""
+    guest = rig.guest()
+    host, conn = rig.host_to_guest(guest, kind=SEQ)
+    host.reading = False
+    for i in range(100):
+        conn.send(pattern(20_000, i))
+    rig.loop.steady(lambda: not conn.credit(), "no credit left")
+    if how == "shutdown":
+        host.sock.shutdown(socket.SHUT_RD)
+        host.reading = True     # what lies in its socket; the rest is refused, and so noticed
+        rig.until(lambda: conn.peer_shutdown or conn.closed, "SHUTDOWN 1")
+        conn.out.clear()
+        if conn.open:
+            host.send(b"still writing")
+            rig.until(lambda: conn.messages == [b"still writing"], "the other direction")
+    else:
+        rig.loop.remove(host)
+        host.close()
+        rig.until(lambda: conn.closed, "end")
+    rig.still_works(guest)
 
 
 def test_slow_guest(rig):

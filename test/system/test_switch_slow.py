@@ -2,7 +2,7 @@
 """Guests that take nothing, or vanish, and what their peers feel of it."""
 
 import pytest
-from daemon import pattern
+from daemon import pattern, sanitized
 from test_switch import CIDS, DAEMONS, both_ways  # noqa: F401
 from vsock_codec import Op, Type
 
@@ -100,7 +100,7 @@ def test_slow_guest_is_bounded(rig):
         if any(one.closed for one, _ in ends):
             break
     rig.until(lambda: any(one.closed for one, _ in ends), "a reset")
-    assert rig.daemon.resident() - before < 64 << 20
+    assert sanitized() or rig.daemon.resident() - before < 64 << 20
     both_ways(rig, other, third, pattern(100_000, 1), pattern(100_000, 2))
     for one, _ in ends:
         one.out.clear()
