@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Everything at once: guests and host programs do random things in a random order that a seed gives.
+"""Everything at once: guests and host programs do random things in an order that a seed gives.
 
 What must hold whatever happens: an end receives a beginning of what its peer sent, message borders
 included; connections that nobody ended receive all of it; nothing is left over.
