@@ -207,8 +207,8 @@ pg_open_identified(struct pg_end *end)
 
 /*
  * Side 0 of a connection that does not exist yet is gone. That is a failure, but for the beginning:
- * a device answers for a guest some time after its set-up has ended, and nothing tells when. From the
- * first answer on there is no excuse.
+ * a device answers for a guest some time after its set-up has ended, and nothing tells when. From
+ * the first answer on there is no excuse.
  */
 static void
 refused(struct pg_end *end)
