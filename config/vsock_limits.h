@@ -51,6 +51,8 @@
 #define LIMIT_CLOSE_MS           8000  /**< for a guest's RST after both directions are shut */
 #define LIMIT_LINGER_MS          30000 /**< for a host program to take the rest after a close */
 #define LIMIT_ASK_MS             10    /**< between credit requests to a slow reader */
+#define LIMIT_NB_ASKS            8     /**< of these, then ... */
+#define LIMIT_LOOK_MS            500   /**< between looks at what is stuck */
 #define LIMIT_STOP_MS            1000  /**< for guests to take their resets when the daemon stops */
 
 #endif

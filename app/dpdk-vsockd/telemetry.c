@@ -14,7 +14,8 @@
 #include "vsock.h"
 
 /* DPDK cuts an answer at 16 KiB: connections come in pages. */
-#define CONNS_PER_PAGE 64
+#define CONNS_PER_PAGE  50
+#define LCORES_PER_PAGE 32
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static bool serving; /* mutex */
@@ -27,6 +28,14 @@ add_u64(struct rte_tel_data *d, const char *name, uint64_t value)
 #else
 	rte_tel_data_add_dict_u64(d, name, value);
 #endif
+}
+
+/* Containers belong to the answer once it has taken them. */
+static void
+add_container(struct rte_tel_data *d, const char *name, struct rte_tel_data *sub)
+{
+	if (rte_tel_data_add_dict_container(d, name, sub, 0) != 0)
+		rte_tel_data_free(sub);
 }
 
 /* ---- snapshots: taken by the owning lcore ---- */
@@ -165,7 +174,7 @@ add_stats(struct rte_tel_data *d, struct port_stats *stats)
 	rte_tel_data_start_dict(drops);
 	for (int r = DROP_NONE + 1; r < DROP_NB; r++)
 		add_u64(drops, drop_reason_name(r), stats->drops[r]);
-	rte_tel_data_add_dict_container(d, "drops", drops, 0);
+	add_container(d, "drops", drops);
 }
 
 static void
@@ -289,10 +298,12 @@ handle_port(const char *cmd, const char *params, struct rte_tel_data *d)
 
 /* ---- /vsock/conns,<name>[,<start>] ---- */
 
+/* Dictionaries in dictionaries are all that DPDK 22.11 nests: the name is the address pair. */
 static void
-add_row(struct rte_tel_data *list, const struct conn_row *r)
+add_row(struct rte_tel_data *d, const struct conn_row *r)
 {
 	struct rte_tel_data *row = rte_tel_data_alloc();
+	char name[48];
 
 	if (row == NULL)
 		return;
@@ -306,33 +317,27 @@ add_row(struct rte_tel_data *list, const struct conn_row *r)
 	add_u64(row, "rx_cnt", r->rx_cnt);
 	add_u64(row, "tx_cnt", r->tx_cnt);
 	add_u64(row, "backlog", r->backlog);
-	rte_tel_data_add_array_container(list, row, 0);
+	snprintf(name, sizeof(name), "%u_%u_%u", r->local_port, r->peer_cid, r->peer_port);
+	add_container(d, name, row);
 }
 
 static void
 show_conns(struct port *port, void *arg)
 {
 	struct find_arg *a = arg;
-	struct rte_tel_data *list;
 	struct conns_snapshot *s;
 
 	if (!is_wanted(port, a))
 		return;
 	s = calloc(1, sizeof(*s));
-	list = rte_tel_data_alloc();
-	if (s != NULL && list != NULL) {
-		s->port = port;
-		s->start = a->start;
-		lcore_call(port->lcore, snapshot_conns, s);
-		rte_tel_data_start_array(list, RTE_TEL_CONTAINER);
-		for (uint32_t i = 0; i < s->nb; i++)
-			add_row(list, &s->rows[i]);
-		add_u64(a->d, "next", s->next);
-		rte_tel_data_add_dict_container(a->d, "conns", list, 0);
-		list = NULL;
-	}
-	if (list != NULL)
-		rte_tel_data_free(list);
+	if (s == NULL)
+		return;
+	s->port = port;
+	s->start = a->start;
+	lcore_call(port->lcore, snapshot_conns, s);
+	add_u64(a->d, "next", s->next);
+	for (uint32_t i = 0; i < s->nb; i++)
+		add_row(a->d, &s->rows[i]);
 	free(s);
 }
 
@@ -416,16 +421,17 @@ show_lcore(struct rte_tel_data *d, struct lcore *lc)
 	add_u64(row, "free_pkts", s.nb_free_pkts);
 	add_u64(row, "deadlines", s.nb_deadlines);
 	snprintf(name, sizeof(name), "%u", lc->lcore_id);
-	rte_tel_data_add_dict_container(d, name, row, 0);
+	add_container(d, name, row);
 }
 
 static int
 handle_lcores(const char *cmd, const char *params, struct rte_tel_data *d)
 {
+	unsigned int start = params != NULL ? strtoul(params, NULL, 10) : 0;
+
 	(void)cmd;
-	(void)params;
 	rte_tel_data_start_dict(d);
-	for (unsigned int i = 0; i < vsock_nb_lcores(); i++)
+	for (unsigned int i = start; i < vsock_nb_lcores() && i - start < LCORES_PER_PAGE; i++)
 		show_lcore(d, vsock_lcore(i));
 	return 0;
 }
@@ -442,7 +448,8 @@ static const struct {
 	{"/vsock/conns", handle_conns,
 		"Connections of a port, in pages. Parameters: name[,start]; go on with \"next\""},
 	{"/vsock/stats", handle_stats, "Counters of all ports together"},
-	{"/vsock/lcores", handle_lcores, "Counters of the poll lcores"},
+	{"/vsock/lcores", handle_lcores,
+		"Counters of the poll lcores, 32 at a time. Parameter: number of lcores to skip"},
 };
 
 #define NB_COMMANDS (sizeof(commands) / sizeof(commands[0]))

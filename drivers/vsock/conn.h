@@ -35,7 +35,8 @@ enum conn_timer {
 	CONN_TIMER_CONNECT,
 	CONN_TIMER_CLOSE,
 	CONN_TIMER_LINGER,
-	CONN_TIMER_ASK, /* the guest lets no more packets wait: ask it how far it is */
+	CONN_TIMER_ASK,  /* the guest lets no more packets wait: ask it how far it is */
+	CONN_TIMER_LOOK, /* as above, later; or a backlog: see whether the program still reads */
 	CONN_NB_TIMERS,
 };
 
@@ -84,6 +85,7 @@ struct conn {
 	bool in_table;
 	bool in_ready;
 	bool credit_asked;   /* CREDIT_REQUEST is out */
+	uint8_t nb_asked;    /* times without news since */
 	bool request_sent;   /* the guest has seen our REQUEST */
 
 	/* What the guest says, from every packet. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "conn_end.h"
 #include "deadline.h"
+#include "host.h"
 #include "slow.h"
 #include "to_guest.h"
 
@@ -12,6 +13,7 @@ static const struct {
 	[CONN_TIMER_CLOSE] = {LIMIT_CLOSE_MS, DROP_CLOSE_TIMEOUT},
 	[CONN_TIMER_LINGER] = {LIMIT_LINGER_MS, DROP_LINGER_TIMEOUT},
 	[CONN_TIMER_ASK] = {LIMIT_ASK_MS, DROP_NONE},
+	[CONN_TIMER_LOOK] = {LIMIT_LOOK_MS, DROP_NONE},
 };
 
 static void
@@ -48,14 +50,19 @@ lcore_timer(struct lcore *lc, struct conn *c, enum conn_timer timer)
 static void
 expire(struct lcore *lc, struct conn *c)
 {
-	if (c->timer != CONN_TIMER_ASK) {
+	if (kinds[c->timer].reason != DROP_NONE) {
 		conn_end_both(lc, c, kinds[c->timer].reason);
 		return;
 	}
 	lcore_timer(lc, c, CONN_TIMER_NONE);
-	c->credit_asked = false;
-	to_guest_ask(lc, c);
-	to_guest_ready(lc, c);
+	if (to_guest_room(c) == 0) {
+		c->credit_asked = false;
+		to_guest_ask(lc, c);
+		to_guest_ready(lc, c);
+	}
+	/* SHUT_RD raises no event: only a try shows it. */
+	if (c->is_host && c->host.epoll_out)
+		host_send_backlog(lc, c);
 }
 
 void

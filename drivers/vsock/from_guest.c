@@ -45,6 +45,7 @@ absorb_credit(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr)
 		to_guest_room(c) == 0)
 		return;
 	c->credit_asked = false;
+	c->nb_asked = 0;
 	if (!TAILQ_EMPTY(&c->data) || (c->is_host && host_recv_possible(c)))
 		to_guest_ready(lc, c);
 }

@@ -90,6 +90,8 @@ host_want_writable(struct lcore *lc, struct conn *c, bool want)
 		return;
 	if (poll_socket(lc, c, EPOLL_CTL_MOD, want ? EPOLLOUT : 0) == 0)
 		c->host.epoll_out = want;
+	if (want && c->timer == CONN_TIMER_NONE)
+		lcore_timer(lc, c, CONN_TIMER_LOOK);
 }
 
 void

@@ -78,7 +78,7 @@ host_stopped_reading(struct lcore *lc, struct conn *c)
 	/* Closed, rather than no more than SHUT_RD, which SHUTDOWN tells the guest of. */
 	if (poll(&pfd, 1, 0) > 0 && (pfd.revents & POLLHUP) != 0)
 		c->host.lost = true;
-	c->fwd_cnt += c->host.backlog.len;
+	c->fwd_cnt = c->rx_cnt; /* all of it is disposed of */
 	chunk_clear(&c->host.backlog, lc->chunks, &c->port->pool);
 	c->host.msg_open = false;
 	host_want_writable(lc, c, false);
@@ -298,10 +298,9 @@ host_send_burst(struct lcore *lc, struct conn *c)
 	if (c->state != CONN_OPEN || c->host.fd < 0)
 		return; /* it ended within the burst, and both sides know */
 	if (c->host.shut) {
-		for (; i >= 0; i = lc->burst[i].next) {
+		for (; i >= 0; i = lc->burst[i].next)
 			c->port->stats.drops[DROP_HOST_SHUT]++;
-			c->fwd_cnt += lc->burst[i].len;
-		}
+		c->fwd_cnt = c->rx_cnt;
 		host_credit_check(lc, c);
 		return;
 	}

@@ -109,8 +109,10 @@ to_guest_ask(struct lcore *lc, struct conn *c)
 		c->ctl |= CONN_CTL_CREDIT_REQUEST;
 	}
 	/* A guest does not tell of each packet that its reader takes. */
-	if (stuck && c->timer == CONN_TIMER_NONE)
-		lcore_timer(lc, c, CONN_TIMER_ASK);
+	if (stuck && c->timer == CONN_TIMER_NONE) {
+		lcore_timer(lc, c, c->nb_asked < LIMIT_NB_ASKS ? CONN_TIMER_ASK : CONN_TIMER_LOOK);
+		c->nb_asked += c->nb_asked < LIMIT_NB_ASKS;
+	}
 }
 
 uint32_t
