@@ -19,6 +19,7 @@
 #include "vsock.h"
 #include "vsock_limits.h"
 #include "vsock_log.h"
+#include "wq_telemetry.h"
 
 /* What is running; started in this order, stopped in the reverse one. */
 struct daemon {
@@ -107,6 +108,8 @@ start_telemetry(struct daemon *d)
 	int ret = telemetry_start();
 
 	(void)d;
+	if (ret == 0)
+		ret = wq_telemetry_register();
 	if (ret != 0)
 		VSOCK_LOG(ERR, "cannot register with telemetry: %s", strerror(-ret));
 	return ret;
