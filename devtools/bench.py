@@ -184,7 +184,10 @@ def measure(bench, options, folder):
     few = [row for row in rows if row.guests <= 2]
     backends = [vsockd(options, folder, "two", 2)]
     for i, (template, name) in enumerate(options.others):
-        backends.append(other(template, name, folder / f"other{i}", options.cpus[1]))
+        backend = other(template, name, folder / f"other{i}", options.cpus[1])
+        if backend.name in [known.name for known in backends]:
+            backend.name += f" ({i + 2})"
+        backends.append(backend)
     failed = set()
     try:
         for backend in backends:

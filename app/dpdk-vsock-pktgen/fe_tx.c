@@ -4,8 +4,6 @@
 #include <assert.h>
 #include <errno.h>
 
-#define AHEAD 6u /* packets whose buffers are fetched before they are written */
-
 unsigned int
 fe_tx_reclaim(struct fe_guest *g)
 {
@@ -78,10 +76,6 @@ fe_tx_packet(
 	if (g->nb_free_slots == 0 || !g->running)
 		return -ENOBUFS;
 	slot = &g->from_guest_slots[g->free_slots[g->nb_free_slots - 1]];
-	/* The device has read the lines that a header goes to: ask for them in good time. */
-	if (g->nb_free_slots > AHEAD)
-		__builtin_prefetch(
-			g->from_guest_slots[g->free_slots[g->nb_free_slots - 1 - AHEAD]].va, 1);
 	for (nb_segs = 0; left > 0; nb_segs++) {
 		const uint32_t n = left < layout->cap[nb_segs] ? left : layout->cap[nb_segs];
 

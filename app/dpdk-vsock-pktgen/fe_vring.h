@@ -157,7 +157,7 @@ void fe_vring_kick_always(struct fe_vring *vr);
  */
 int fe_vring_get(struct fe_vring *vr, uint32_t *cookie, uint32_t *len);
 
-/** Prefetches the used elements that fe_vring_get() will read. @return how many are ready */
+/** @return used buffers that wait for fe_vring_get() */
 uint16_t fe_vring_nb_used(const struct fe_vring *vr);
 
 /**
