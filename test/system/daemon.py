@@ -29,9 +29,10 @@ def binary():
     return os.environ.get("VSOCKD")
 
 
-def sanitized():
-    """Was the daemon built with a sanitizer?  (Then it is slower and bigger.)"""
-    return os.environ.get("VSOCKD_SANITIZED") == "1"
+def sanitized(name=""):
+    """Was the daemon built with a (certain) sanitizer?  (Then it is slower and bigger.)"""
+    built_with = os.environ.get("VSOCKD_SANITIZED", "none")
+    return built_with != "none" and name in built_with
 
 
 @dataclass

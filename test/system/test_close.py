@@ -93,6 +93,19 @@ def test_host_shuts_its_reading(rig, maker):
     assert conn.peer_shutdown == Shutdown.BOTH or conn.was_reset    # bytes were lost
 
 
+def test_host_shuts_its_reading_when_all_is_full(rig):
+    """Neither an event nor a write tells of SHUT_RD when the guest has no credit left: the daemon
+    looks by itself, so that the guest's sender does not wait for ever."""
+    guest = rig.guest()
+    host, conn = rig.host_to_guest(guest)
+    host.reading = False
+    conn.send(pattern(2_000_000))
+    rig.loop.steady(lambda: not conn.credit(), "no credit left")
+    host.sock.shutdown(socket.SHUT_RD)
+    rig.until(lambda: conn.peer_shutdown or conn.closed, "SHUTDOWN 1")
+    assert conn.closed or conn.peer_shutdown == Shutdown.RCV
+
+
 def test_host_shuts_both(rig):
     guest = rig.guest()
     host, conn = rig.host_to_guest(guest)

@@ -161,6 +161,7 @@ def test_used_ring_is_overwritten(rig):
     conn.send(b"go on")
     rig.until(lambda: host.rx == b"go on", "data")
     rig.loop.remove(guest)
+    rig.until(lambda: queue.used_idx() != was + 1000, "the used index")
     assert queue.used_idx() == (was + 1) & 0xffff
     back_after(rig, guest)
 

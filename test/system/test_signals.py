@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 from conftest import needs_daemon
-from daemon import Daemon
+from daemon import STOP_TIMEOUT, Daemon, sanitized
 from test_cmdline import refuses
 from vhost_user import FrontEnd, Req
 from vsock_codec import Op
@@ -22,7 +22,7 @@ def end(rig, sig=signal.SIGTERM):
     """Send the signal and run the loop until the process is gone; checks status, time and files."""
     daemon = rig.daemon
     daemon.process.send_signal(sig)
-    limit = 12 if os.environ.get("VSOCKD_SANITIZED") == "1" else 2
+    limit = 12 if sanitized() else STOP_TIMEOUT
     rig.until(lambda: daemon.process.poll() is not None, "end of the process", timeout=limit)
     assert daemon.process.returncode == 0, daemon.stderr()
     for port in daemon.ports.values():
