@@ -196,7 +196,7 @@ polled_cpus(cpu_set_t *out)
 	unsigned int lcore_id;
 
 	CPU_ZERO(out);
-	RTE_LCORE_FOREACH_WORKER(lcore_id) {
+	RTE_LCORE_FOREACH_WORKER (lcore_id) {
 		rte_cpuset_t set = rte_lcore_cpuset(lcore_id);
 
 		CPU_OR(out, out, &set);
@@ -213,14 +213,16 @@ options_slow_cpus(const struct options *opts, const cpu_set_t *allowed, cpu_set_
 	if (opts->has_slow_cpus) {
 		CPU_AND(out, &opts->slow_cpus, allowed);
 		if (CPU_COUNT(out) == 0) {
-			fprintf(stderr, "dpdk-vsockd: --slow-cpus: none of these CPUs may be used "
-					"by this process\n");
+			fprintf(stderr,
+				"dpdk-vsockd: --slow-cpus: none of these CPUs may be used "
+				"by this process\n");
 			return -EINVAL;
 		}
 		CPU_AND(&both, out, &polled);
 		if (CPU_COUNT(&both) > 0)
-			fprintf(stderr, "dpdk-vsockd: --slow-cpus: warning: the slow path shares "
-					"CPUs with poll lcores\n");
+			fprintf(stderr,
+				"dpdk-vsockd: --slow-cpus: warning: the slow path shares "
+				"CPUs with poll lcores\n");
 		return 0;
 	}
 	CPU_ZERO(out);
@@ -231,12 +233,14 @@ options_slow_cpus(const struct options *opts, const cpu_set_t *allowed, cpu_set_
 	if (CPU_COUNT(out) > 0)
 		return 0;
 	if (opts->spin) {
-		fprintf(stderr, "dpdk-vsockd: --idle spin: no CPU is left for the slow path: poll "
-				"on fewer CPUs, or name some with --slow-cpus\n");
+		fprintf(stderr,
+			"dpdk-vsockd: --idle spin: no CPU is left for the slow path: poll "
+			"on fewer CPUs, or name some with --slow-cpus\n");
 		return -EINVAL;
 	}
 	*out = main_cpus;
-	fprintf(stderr, "dpdk-vsockd: warning: every CPU polls; the slow path shares the main "
-			"lcore's\n");
+	fprintf(stderr,
+		"dpdk-vsockd: warning: every CPU polls; the slow path shares the main "
+		"lcore's\n");
 	return 0;
 }

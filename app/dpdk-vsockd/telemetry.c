@@ -83,7 +83,7 @@ snapshot_lcore(struct lcore *lc, struct ctl_request *req)
 	s->nb_deadlines = lc->nb_timers;
 	for (unsigned int i = 0; i < LIMIT_NB_PORTS; i++)
 		s->nb_ports += lc->ports[i] != NULL;
-	TAILQ_FOREACH(port, &lc->active, active_entry)
+	TAILQ_FOREACH (port, &lc->active, active_entry)
 		s->nb_active++;
 	return true;
 }

@@ -15,9 +15,10 @@ chunk_pool_create(struct rte_mempool **out, uint32_t *nb_chunks)
 	uint32_t nb;
 
 	/* A small -m is an operator's choice: take what fits, down to a sixteenth. */
-	for (nb = LIMIT_POOL_LEN / CHUNK_LEN; nb >= LIMIT_POOL_LEN / CHUNK_LEN / 16; nb = nb * 3 / 4) {
-		*out = rte_mempool_create("vsock_chunks", nb, CHUNK_LEN, 64, 0, NULL, NULL, NULL, NULL,
-			SOCKET_ID_ANY, RTE_MEMPOOL_F_NO_SPREAD);
+	for (nb = LIMIT_POOL_LEN / CHUNK_LEN; nb >= LIMIT_POOL_LEN / CHUNK_LEN / 16;
+		nb = nb * 3 / 4) {
+		*out = rte_mempool_create("vsock_chunks", nb, CHUNK_LEN, 64, 0, NULL, NULL, NULL,
+			NULL, SOCKET_ID_ANY, RTE_MEMPOOL_F_NO_SPREAD);
 		if (*out != NULL) {
 			*nb_chunks = nb;
 			return 0;
@@ -51,7 +52,8 @@ chunk_put(struct rte_mempool *pool, struct chunk_account *acct, struct chunk *c)
 
 /* Grow the tail until len bytes of space stand behind its end; all or nothing. */
 static int
-make_space(struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct, uint32_t len)
+make_space(
+	struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct, uint32_t len)
 {
 	uint32_t space = q->tail != NULL ? CHUNK_DATA_LEN - q->tail->end : 0;
 	struct chunk *first = NULL, *last = NULL;
@@ -138,8 +140,8 @@ chunk_reserve(struct chunk_queue *q, struct rte_mempool *pool, struct chunk_acco
 }
 
 void
-chunk_grown(struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct,
-	uint32_t len)
+chunk_grown(
+	struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct, uint32_t len)
 {
 	struct chunk *c, *rest;
 
@@ -237,8 +239,8 @@ chunk_poke(struct chunk_queue *q, uint32_t off, const void *src, uint32_t len)
 }
 
 void
-chunk_consume(struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct,
-	uint32_t len)
+chunk_consume(
+	struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct, uint32_t len)
 {
 	while (q->head != NULL) {
 		struct chunk *c = q->head;

@@ -69,8 +69,8 @@ uint32_t chunk_reserve(struct chunk_queue *q, struct rte_mempool *pool, struct c
 	uint32_t len, struct iovec *iov, uint32_t max_iov);
 
 /** Account @p len bytes that were stored after chunk_reserve(); what is unused goes back. */
-void chunk_grown(struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct,
-	uint32_t len);
+void chunk_grown(
+	struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct, uint32_t len);
 
 /** Describe the first @p len bytes as iovecs. @return iovecs; @p out_len the bytes described. */
 uint32_t chunk_iov(const struct chunk_queue *q, uint32_t off, uint32_t len, struct iovec *iov,
@@ -87,8 +87,8 @@ uint32_t chunk_peek(const struct chunk_queue *q, void *dst, uint32_t len);
 void chunk_poke(struct chunk_queue *q, uint32_t off, const void *src, uint32_t len);
 
 /** Take @p len bytes off the front; empty chunks go back to the pool. */
-void chunk_consume(struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct,
-	uint32_t len);
+void chunk_consume(
+	struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct, uint32_t len);
 
 /** Give everything back. */
 void chunk_clear(struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct);

@@ -51,21 +51,21 @@ struct conn_host {
 	int16_t burst_head;         /* packets of this burst; -1: none */
 	int16_t burst_tail;
 	uint16_t recv_hint; /* RX buffers that the last reads filled, and some */
-	bool readable;  /* EPOLLIN was seen and EAGAIN was not, since */
-	bool hup;       /* the program closed, or both directions are shut */
-	bool eof;       /* it will not send any more, and all was read */
-	bool lost;      /* it closed without reading all: end with RST */
-	bool polled;    /* epoll knows the socket */
-	bool epoll_out; /* EPOLLOUT is asked for */
-	bool shut;      /* it does not read any more (EPIPE) */
+	bool readable;      /* EPOLLIN was seen and EAGAIN was not, since */
+	bool hup;           /* the program closed, or both directions are shut */
+	bool eof;           /* it will not send any more, and all was read */
+	bool lost;          /* it closed without reading all: end with RST */
+	bool polled;        /* epoll knows the socket */
+	bool epoll_out;     /* EPOLLOUT is asked for */
+	bool shut;          /* it does not read any more (EPIPE) */
 };
 
 /** The other guest's end. Named by id and generation: ports come and go. */
 struct conn_peer {
 	uint32_t port_gen;
-	uint32_t serial;   /* of its end; 0: not known yet */
+	uint32_t serial; /* of its end; 0: not known yet */
 	uint16_t port_id;
-	uint16_t lcore;    /* index */
+	uint16_t lcore; /* index */
 };
 
 struct conn {
@@ -73,33 +73,33 @@ struct conn {
 	uint32_t local_port; /* the guest's */
 	uint32_t peer_port;
 	uint32_t peer_cid;
-	uint32_t serial;     /* unique per lcore for a long time; never 0 */
+	uint32_t serial; /* unique per lcore for a long time; never 0 */
 
-	uint8_t state;       /* enum conn_state */
-	uint8_t type;        /* enum wire_type */
-	uint8_t ctl;         /* enum conn_ctl bits */
-	uint8_t timer;       /* enum conn_timer */
+	uint8_t state;           /* enum conn_state */
+	uint8_t type;            /* enum wire_type */
+	uint8_t ctl;             /* enum conn_ctl bits */
+	uint8_t timer;           /* enum conn_timer */
 	uint8_t shut_from_guest; /* WIRE_SHUTDOWN_* that the guest sent */
 	uint8_t shut_to_guest;   /* WIRE_SHUTDOWN_* to be sent, or sent */
 	bool is_host;
 	bool in_table;
 	bool in_ready;
-	bool credit_asked;   /* CREDIT_REQUEST is out */
-	uint8_t nb_asked;    /* times without news since */
-	bool request_sent;   /* the guest has seen our REQUEST */
+	bool credit_asked; /* CREDIT_REQUEST is out */
+	uint8_t nb_asked;  /* times without news since */
+	bool request_sent; /* the guest has seen our REQUEST */
 
 	/* What the guest says, from every packet. */
 	uint32_t guest_buf_alloc;
 	uint32_t guest_buf_alloc_max; /* never held against the sender when it shrinks */
 	uint32_t guest_fwd_cnt;
-	uint32_t tx_cnt;     /* bytes accepted for the guest (guest peer) or written (host) */
-	uint32_t sent_cnt;   /* payload bytes written to the guest */
+	uint32_t tx_cnt;          /* bytes accepted for the guest (guest peer) or written (host) */
+	uint32_t sent_cnt;        /* payload bytes written to the guest */
 	struct pkt_window window; /* packets of these that wait for its reader */
 	/* What the guest is told: ours for a host connection, else the other guest's. */
 	uint32_t buf_alloc;
 	uint32_t fwd_cnt;
 	uint32_t fwd_cnt_told;
-	uint32_t rx_cnt;     /* payload bytes from the guest */
+	uint32_t rx_cnt; /* payload bytes from the guest */
 
 	struct port *port;
 	struct pkt_list data; /* for the guest, in order */
@@ -118,13 +118,13 @@ TAILQ_HEAD(conn_list, conn);
 /** A port's connections: slab and hash table. Memory is reserved, and touched as it is used. */
 struct conn_table {
 	struct conn *slab;
-	struct conn *free;     /* through hash_next */
+	struct conn *free; /* through hash_next */
 	struct conn **buckets;
-	struct conn *last;     /* the one that was found last */
+	struct conn *last; /* the one that was found last */
 	uint32_t mask;
-	uint32_t seed;         /* guests cannot aim at one bucket */
+	uint32_t seed; /* guests cannot aim at one bucket */
 	uint32_t nb_max;
-	uint32_t nb_touched;   /* slab entries used at least once */
+	uint32_t nb_touched; /* slab entries used at least once */
 	uint32_t nb_used;
 };
 

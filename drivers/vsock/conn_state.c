@@ -17,6 +17,7 @@
 #define VIOL   CONN_ACT_VIOLATION
 
 /* An RST is never answered; an RST for nothing means nothing. */
+/* clang-format off */
 static const uint8_t actions[CONN_NB_STATES][NB_OPS] = {
 	/*                  unknown REQUEST RESPONS RST     SHUTDWN RW     CR_UPD  CR_REQ */
 	[CONN_NONE] =       {NORST, CREATE, NORST,  IGNORE, NORST,  NORST, NORST,  NORST},

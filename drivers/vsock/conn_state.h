@@ -21,24 +21,24 @@ enum conn_state {
 	CONN_CLOSING,    /**< the guest was told that both directions are shut: its RST is due */
 	CONN_FLUSHING,   /**< the guest shut both directions; what it sent is still being delivered,
 			      then it gets its RST */
-	CONN_DRAINING,   /**< an RST for the guest waits behind data for it; it still believes in the
+	CONN_DRAINING, /**< an RST for the guest waits behind data for it; it still believes in the
 			      connection */
 	CONN_NB_STATES,
 };
 
 enum conn_action {
-	CONN_ACT_IGNORE,       /**< nothing to do */
-	CONN_ACT_DROP,         /**< the guest does not know yet that the connection ended: count */
-	CONN_ACT_REPLY_RST,    /**< no such connection: answer RST */
-	CONN_ACT_CREATE,       /**< a new connection from the guest */
-	CONN_ACT_ESTABLISH,    /**< the guest accepted */
+	CONN_ACT_IGNORE,    /**< nothing to do */
+	CONN_ACT_DROP,      /**< the guest does not know yet that the connection ended: count */
+	CONN_ACT_REPLY_RST, /**< no such connection: answer RST */
+	CONN_ACT_CREATE,    /**< a new connection from the guest */
+	CONN_ACT_ESTABLISH, /**< the guest accepted */
 	CONN_ACT_DATA,
 	CONN_ACT_CREDIT,       /**< nothing but the credit values that every packet carries */
 	CONN_ACT_CREDIT_REPLY, /**< the guest asks for our credit values */
 	CONN_ACT_SHUTDOWN,
-	CONN_ACT_RESET,        /**< the guest ended it: no answer, tell the other end */
-	CONN_ACT_DETACH,       /**< the guest is done with it; delivery of its data goes on */
-	CONN_ACT_VIOLATION,    /**< out of place: RST to the guest and reset of the other end */
+	CONN_ACT_RESET,     /**< the guest ended it: no answer, tell the other end */
+	CONN_ACT_DETACH,    /**< the guest is done with it; delivery of its data goes on */
+	CONN_ACT_VIOLATION, /**< out of place: RST to the guest and reset of the other end */
 };
 
 /**
@@ -47,8 +47,7 @@ enum conn_action {
  * @param shut_from_guest the WIRE_SHUTDOWN_* flags that the guest has
  * sent so far: data behind WIRE_SHUTDOWN_SEND is a violation.
  */
-enum conn_action conn_state_action(
-	enum conn_state state, uint16_t op, uint32_t shut_from_guest);
+enum conn_action conn_state_action(enum conn_state state, uint16_t op, uint32_t shut_from_guest);
 
 /** Name for telemetry, lower case. Context: any. */
 const char *conn_state_name(enum conn_state state);

@@ -14,7 +14,7 @@
 #define UDS_SUFFIX_LEN (sizeof("_4294967295") - 1)
 
 struct arg {
-	const char *dev;   /* name of the vdev, for the line */
+	const char *dev; /* name of the vdev, for the line */
 	const char *key;
 	const char *value;
 	size_t value_len;
@@ -152,7 +152,7 @@ parse_buf_alloc(const struct arg *arg, struct port_conf *conf)
 		break;
 	}
 	if (parse_number(arg->value, len, &val) != 0 || val > DEVARGS_BUF_ALLOC_MAX >> shift ||
-			val << shift < DEVARGS_BUF_ALLOC_MIN)
+		val << shift < DEVARGS_BUF_ALLOC_MIN)
 		return refuse(arg, -EINVAL, "must be 4K to 16M bytes (suffixes: K and M)");
 	conf->buf_alloc = (uint32_t)(val << shift);
 	return 0;
@@ -164,7 +164,7 @@ parse_max_conns(const struct arg *arg, struct port_conf *conf)
 	uint64_t val;
 
 	if (parse_number(arg->value, arg->value_len, &val) != 0 || val < 1 ||
-			val > DEVARGS_MAX_CONNS_MAX)
+		val > DEVARGS_MAX_CONNS_MAX)
 		return refuse(arg, -EINVAL, "must be a number from 1 to %u", DEVARGS_MAX_CONNS_MAX);
 	conf->max_conns = (uint32_t)val;
 	return 0;
@@ -189,8 +189,8 @@ add_group(const struct arg *arg, struct port_conf *conf, const char *str, size_t
 			sizeof(conf->groups[0]) - 1);
 	for (i = 0; i < len; i++)
 		if (!group_char_ok(str[i]))
-			return refuse(arg, -EINVAL,
-				"a group's name consists of letters, digits and _-.");
+			return refuse(
+				arg, -EINVAL, "a group's name consists of letters, digits and _-.");
 	if (conf->nb_groups == PORT_MAX_GROUPS)
 		return refuse(arg, -EINVAL, "at most %d groups", PORT_MAX_GROUPS);
 	group = conf->groups[conf->nb_groups];
@@ -221,14 +221,14 @@ parse_groups(const struct arg *arg, struct port_conf *conf)
 }
 
 static const struct arg_key arg_keys[] = {
-	{ "iface", parse_iface, true },
-	{ "cid", parse_cid, true },
-	{ "uds", parse_uds, false },
-	{ "client", parse_client, false },
-	{ "groups", parse_groups, false },
-	{ "lcore", parse_lcore, false },
-	{ "buf_alloc", parse_buf_alloc, false },
-	{ "max_conns", parse_max_conns, false },
+	{"iface", parse_iface, true},
+	{"cid", parse_cid, true},
+	{"uds", parse_uds, false},
+	{"client", parse_client, false},
+	{"groups", parse_groups, false},
+	{"lcore", parse_lcore, false},
+	{"buf_alloc", parse_buf_alloc, false},
+	{"max_conns", parse_max_conns, false},
 };
 
 #define NB_KEYS (sizeof(arg_keys) / sizeof(arg_keys[0]))
@@ -251,7 +251,7 @@ parse_pair(
 
 	for (i = 0; i < NB_KEYS; i++)
 		if (strlen(arg_keys[i].name) == key_len &&
-				memcmp(arg_keys[i].name, pair, key_len) == 0)
+			memcmp(arg_keys[i].name, pair, key_len) == 0)
 			break;
 	if (i == NB_KEYS)
 		return refuse(arg, -EINVAL, "unknown key");
@@ -302,10 +302,9 @@ check_whole(struct arg *arg, const struct port_conf *conf, unsigned int seen)
 }
 
 int
-devargs_parse(
-	const char *name, const char *args, struct port_conf *conf, char *err, size_t err_len)
+devargs_parse(const char *name, const char *args, struct port_conf *conf, char *err, size_t err_len)
 {
-	struct arg arg = { .dev = name, .err = err, .err_len = err_len };
+	struct arg arg = {.dev = name, .err = err, .err_len = err_len};
 	unsigned int seen = 0;
 	const char *comma;
 	size_t len;

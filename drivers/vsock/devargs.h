@@ -29,7 +29,7 @@
  * @return 0; -EINVAL unknown key, bad, missing or empty value, a key given twice; -ENAMETOOLONG a
  *   name or a path that is too long.
  */
-int devargs_parse(const char *name, const char *args, struct port_conf *conf, char *err,
-	size_t err_len);
+int devargs_parse(
+	const char *name, const char *args, struct port_conf *conf, char *err, size_t err_len);
 
 #endif

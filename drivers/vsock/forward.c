@@ -84,8 +84,8 @@ ring_share(const struct vq *vq)
  * delivered in order, so it is the last to come home.
  */
 void
-forward_data(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr,
-	const struct vq_chain *chain)
+forward_data(
+	struct lcore *lc, struct conn *c, const struct wire_hdr *hdr, const struct vq_chain *chain)
 {
 	const struct conn_peer peer = c->peer; /* the connection may end on the way */
 	struct wire_hdr piece = *hdr;
@@ -282,8 +282,7 @@ arrive_op(struct lcore *lc, struct conn *c, const struct pkt *p)
 static struct conn *
 find_end(struct port *port, const struct pkt *p)
 {
-	struct conn *c =
-		conn_find(&port->conns, p->hdr.dst_port, p->hdr.src_cid, p->hdr.src_port);
+	struct conn *c = conn_find(&port->conns, p->hdr.dst_port, p->hdr.src_cid, p->hdr.src_port);
 
 	if (c == NULL || c->is_host)
 		return NULL;

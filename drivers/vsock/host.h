@@ -50,8 +50,8 @@ void host_want_writable(struct lcore *lc, struct conn *c, bool want);
 /* ---- host_send.c ---- */
 
 /** Add a packet to the connection's part of the burst; its segments live until the burst ends. */
-void host_send_add(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr,
-	const struct vq_chain *chain);
+void host_send_add(
+	struct lcore *lc, struct conn *c, const struct wire_hdr *hdr, const struct vq_chain *chain);
 
 /** Hand the burst's packets of the connection to its socket; chains go back by the caller. */
 void host_send_burst(struct lcore *lc, struct conn *c);

@@ -153,7 +153,8 @@ static uint32_t
 free_host_port(struct port *port, uint32_t guest_port)
 {
 	for (unsigned int i = 0; i <= port->conns.nb_max; i++) {
-		uint32_t p = HOST_PORT_FIRST + port->host_port_next++ % (UINT32_MAX - HOST_PORT_FIRST);
+		uint32_t p =
+			HOST_PORT_FIRST + port->host_port_next++ % (UINT32_MAX - HOST_PORT_FIRST);
 
 		if (conn_find(&port->conns, guest_port, VSOCK_CID_HOST, p) == NULL)
 			return p;
@@ -162,8 +163,8 @@ free_host_port(struct port *port, uint32_t guest_port)
 }
 
 static enum drop_reason
-connect_to_guest(struct lcore *lc, struct port *port, const struct inbox_msg *msg,
-	struct slow_job *job)
+connect_to_guest(
+	struct lcore *lc, struct port *port, const struct inbox_msg *msg, struct slow_job *job)
 {
 	uint32_t host_port;
 	struct conn *c;

@@ -38,11 +38,11 @@ struct waiter {
 	uint64_t id;
 	struct host_listener *listener;
 	int fd;
-	int type;                    /* SOCK_STREAM or SOCK_SEQPACKET */
+	int type; /* SOCK_STREAM or SOCK_SEQPACKET */
 	bool is_listener;
 	uint64_t deadline_ms;
-	uint64_t reported_ms;        /* [W] */
-	uint32_t line_len;           /* [W] */
+	uint64_t reported_ms;                  /* [W] */
+	uint32_t line_len;                     /* [W] */
 	char line[LIMIT_CONNECT_LINE_LEN + 1]; /* [W] */
 };
 
@@ -70,7 +70,7 @@ wake_waiter(uint64_t id)
 	struct waiter *w;
 
 	pthread_mutex_lock(&mutex);
-	TAILQ_FOREACH(w, &waiters, entry) {
+	TAILQ_FOREACH (w, &waiters, entry) {
 		if (w->id == id) {
 			wq_mod_delayed(slow_wq(), &w->work, 0);
 			break;
@@ -334,7 +334,8 @@ open_socket(struct host_listener *l, unsigned int i, int type, const char *suffi
 	w->fd = -1;
 	if ((size_t)snprintf(l->paths[i], sizeof(l->paths[i]), "%s%s", conf->uds, suffix) >=
 		sizeof(l->paths[i])) {
-		VSOCK_LOG(ERR, "%s: uds=%s: too long with %s behind it", conf->name, conf->uds, suffix);
+		VSOCK_LOG(ERR, "%s: uds=%s: too long with %s behind it", conf->name, conf->uds,
+			suffix);
 		return -ENAMETOOLONG;
 	}
 	ret = vhost_sock_prepare(l->paths[i], &reason);
@@ -377,7 +378,7 @@ close_handshakes(struct host_listener *l)
 		struct waiter *w;
 
 		pthread_mutex_lock(&mutex);
-		TAILQ_FOREACH(w, &waiters, entry) {
+		TAILQ_FOREACH (w, &waiters, entry) {
 			if (w->listener == l && !w->is_listener)
 				break;
 		}

@@ -159,8 +159,8 @@ recv_message_to_pool(struct lcore *lc, struct conn *c, uint32_t len)
 	p->conn = c;
 	p->src_port_id = c->port->id;
 	p->copy = (struct chunk_queue){0};
-	msg.msg_iovlen = chunk_reserve(
-		&p->copy, lc->chunks, &c->port->pool, len, lc->iov, LCORE_NB_IOV);
+	msg.msg_iovlen =
+		chunk_reserve(&p->copy, lc->chunks, &c->port->pool, len, lc->iov, LCORE_NB_IOV);
 	if (msg.msg_iovlen == 0) {
 		lcore_pkt_put(lc, p);
 		conn_end_both(lc, c, DROP_POOL_EXHAUSTED);

@@ -16,8 +16,8 @@ struct message {
 };
 
 void
-host_send_add(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr,
-	const struct vq_chain *chain)
+host_send_add(
+	struct lcore *lc, struct conn *c, const struct wire_hdr *hdr, const struct vq_chain *chain)
 {
 	int16_t i = lc->nb_burst++;
 	struct burst_pkt *b = &lc->burst[i];
@@ -208,8 +208,9 @@ message_open(struct lcore *lc, struct conn *c)
 static bool
 message_to_backlog(struct lcore *lc, struct conn *c, const struct burst_pkt *b)
 {
-	if (!message_open(lc, c) || chunk_append_segs(&c->host.backlog, lc->chunks, &c->port->pool,
-				     b->segs, b->nb_segs, b->payload_off, b->len) != 0) {
+	if (!message_open(lc, c) ||
+		chunk_append_segs(&c->host.backlog, lc->chunks, &c->port->pool, b->segs, b->nb_segs,
+			b->payload_off, b->len) != 0) {
 		conn_end_both(lc, c, DROP_POOL_EXHAUSTED);
 		return false;
 	}
@@ -320,8 +321,8 @@ host_send_backlog(struct lcore *lc, struct conn *c)
 			;
 	} else {
 		while (c->host.backlog.len > 0) {
-			unsigned int nb = chunk_iov(&c->host.backlog, 0, UINT32_MAX, lc->iov,
-				LCORE_NB_IOV, &len);
+			unsigned int nb = chunk_iov(
+				&c->host.backlog, 0, UINT32_MAX, lc->iov, LCORE_NB_IOV, &len);
 			ssize_t n = send_iov(lc, c, nb);
 
 			if (n <= 0)

@@ -262,8 +262,8 @@ static unsigned int
 poll_inbox(struct lcore *lc)
 {
 	struct inbox_msg msgs[8];
-	unsigned int n = rte_ring_dequeue_burst_elem(
-		lc->inbox, msgs, sizeof(msgs[0]), RTE_DIM(msgs), NULL);
+	unsigned int n =
+		rte_ring_dequeue_burst_elem(lc->inbox, msgs, sizeof(msgs[0]), RTE_DIM(msgs), NULL);
 
 	for (unsigned int i = 0; i < n; i++) {
 		const struct inbox_msg *m = &msgs[i];
@@ -474,7 +474,7 @@ something_waits(struct lcore *lc)
 		if (lc->out[i].nb_staged > 0)
 			return true;
 	}
-	TAILQ_FOREACH(port, &lc->ready, ready_entry) {
+	TAILQ_FOREACH (port, &lc->ready, ready_entry) {
 		if (port->running && !port->starved)
 			return true;
 	}

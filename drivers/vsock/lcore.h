@@ -40,16 +40,16 @@ enum inbox_type {
 };
 
 struct inbox_msg {
-	uint16_t type;        /* enum inbox_type */
+	uint16_t type; /* enum inbox_type */
 	uint16_t port_id;
 	uint32_t port_gen;
 	uint32_t local_port;
 	uint32_t peer_port;
-	uint32_t serial;      /* of the connection */
-	int32_t fd;           /* or -errno */
-	uint32_t buf_alloc;   /* what the socket can deliver, bytes */
-	uint16_t conn_type;   /* enum wire_type */
-	uint16_t reason;      /* enum drop_reason */
+	uint32_t serial;    /* of the connection */
+	int32_t fd;         /* or -errno */
+	uint32_t buf_alloc; /* what the socket can deliver, bytes */
+	uint16_t conn_type; /* enum wire_type */
+	uint16_t reason;    /* enum drop_reason */
 	union {
 		struct slow_job *job;
 		struct ctl_request *request;
@@ -73,21 +73,21 @@ struct ctl_request {
 
 /** Where a CID is. Each lcore has a table of its own. */
 struct route {
-	uint32_t cid;         /* 0: none */
+	uint32_t cid; /* 0: none */
 	uint32_t gen;
 	uint64_t groups_mask;
-	uint16_t lcore;       /* index */
+	uint16_t lcore; /* index */
 };
 
 /** One packet of a burst for host programs; lives until the burst is over. */
 struct burst_pkt {
 	struct vq_seg *segs;
-	uint32_t len;         /* payload */
+	uint32_t len; /* payload */
 	uint32_t flags;
 	uint16_t nb_segs;
 	uint16_t payload_off;
 	uint16_t chain_id;
-	int16_t next;         /* of the same connection; -1: last */
+	int16_t next; /* of the same connection; -1: last */
 };
 
 /** Packets on their way to one other lcore. */
@@ -105,65 +105,64 @@ struct xlcore_out {
 
 struct lcore {
 	/* Others write here: a line of its own. */
-	_Alignas(128) uint32_t sleeping; /* [A] lcore: 1 before it sleeps; producers: read after
+	_Alignas(128) uint32_t sleeping;  /* [A] lcore: 1 before it sleeps; producers: read after
 					    enqueue and full fence, then write wake_fd */
-	_Alignas(128)
-	unsigned int index;              /* [C] among the poll lcores */
-	unsigned int lcore_id;           /* [C] EAL's */
-	int wake_fd;                     /* [C] eventfd */
-	int epoll_fd;                    /* [C] */
-	struct rte_ring *inbox;          /* [C] this lcore consumes; producers take inbox_mutex */
-	pthread_mutex_t inbox_mutex;     /* among producers: never taken by an lcore */
-	struct rte_ring *in[LIMIT_NB_LCORES];     /* [C] SPSC, this lcore consumes */
+	_Alignas(128) unsigned int index; /* [C] among the poll lcores */
+	unsigned int lcore_id;            /* [C] EAL's */
+	int wake_fd;                      /* [C] eventfd */
+	int epoll_fd;                     /* [C] */
+	struct rte_ring *inbox;           /* [C] this lcore consumes; producers take inbox_mutex */
+	pthread_mutex_t inbox_mutex;      /* among producers: never taken by an lcore */
+	struct rte_ring *in[LIMIT_NB_LCORES]; /* [C] SPSC, this lcore consumes */
 	struct xlcore_out out[LIMIT_NB_LCORES];
-	unsigned int nb_lcores;          /* [C] */
-	struct rte_mempool *chunks;      /* [C] */
-	uint32_t nb_chunks;              /* [C] in the whole pool */
-	struct port *ports[LIMIT_NB_PORTS];       /* [L] those it owns */
-	struct route routes[LIMIT_NB_PORTS];      /* [L] all */
-	unsigned int nb_routes;          /* [L] */
-	struct rte_hash *cids;           /* [L] CID → port id */
+	unsigned int nb_lcores;              /* [C] */
+	struct rte_mempool *chunks;          /* [C] */
+	uint32_t nb_chunks;                  /* [C] in the whole pool */
+	struct port *ports[LIMIT_NB_PORTS];  /* [L] those it owns */
+	struct route routes[LIMIT_NB_PORTS]; /* [L] all */
+	unsigned int nb_routes;              /* [L] */
+	struct rte_hash *cids;               /* [L] CID → port id */
 
-	struct port_list active;         /* [L] ports whose TX queue is polled */
-	struct port_list ready;          /* [L] ports with something for their guest */
-	struct port_list flush;          /* [L] ports with used entries to show */
-	struct port_list busy;           /* [L] ports being settled or cleared */
-	struct pkt_list free_pkts;       /* [L] */
-	uint32_t nb_free_pkts;           /* [L] */
-	uint32_t pkts_per_port;          /* [L] bound of port->nb_pkts_out */
-	struct pkt *pkt_memory;          /* [C] */
+	struct port_list active;                   /* [L] ports whose TX queue is polled */
+	struct port_list ready;                    /* [L] ports with something for their guest */
+	struct port_list flush;                    /* [L] ports with used entries to show */
+	struct port_list busy;                     /* [L] ports being settled or cleared */
+	struct pkt_list free_pkts;                 /* [L] */
+	uint32_t nb_free_pkts;                     /* [L] */
+	uint32_t pkts_per_port;                    /* [L] bound of port->nb_pkts_out */
+	struct pkt *pkt_memory;                    /* [C] */
 	struct pkt_held_list held[LIMIT_NB_PORTS]; /* [L] loans held here, by source port */
-	struct conn_list timers[CONN_NB_TIMERS]; /* [L] each in order of deadline */
-	unsigned int nb_timers;          /* [L] */
-	bool tick_armed;                 /* [L] */
-	bool soon_armed;                 /* [L] the quick tick */
-	bool quit;                       /* [L] */
-	uint32_t exited;                 /* [A] the lcore; main waits for it */
-	uint32_t serial_next;            /* [L] */
-	struct slow_job *free_jobs;      /* [L] */
-	struct conn_list graves;         /* [L] host connections freed in this loop */
-	uint64_t now;                    /* [L] TSC at the start of the loop */
-	uint64_t epoll_next;             /* [L] TSC */
-	uint32_t nb_watched;             /* [L] sockets and kicks that epoll could report */
-	uint64_t idle_since;             /* [L] TSC; 0: busy */
-	struct lcore_stats stats;        /* [L] */
+	struct conn_list timers[CONN_NB_TIMERS];   /* [L] each in order of deadline */
+	unsigned int nb_timers;                    /* [L] */
+	bool tick_armed;                           /* [L] */
+	bool soon_armed;                           /* [L] the quick tick */
+	bool quit;                                 /* [L] */
+	uint32_t exited;                           /* [A] the lcore; main waits for it */
+	uint32_t serial_next;                      /* [L] */
+	struct slow_job *free_jobs;                /* [L] */
+	struct conn_list graves;                   /* [L] host connections freed in this loop */
+	uint64_t now;                              /* [L] TSC at the start of the loop */
+	uint64_t epoll_next;                       /* [L] TSC */
+	uint32_t nb_watched;      /* [L] sockets and kicks that epoll could report */
+	uint64_t idle_since;      /* [L] TSC; 0: busy */
+	struct lcore_stats stats; /* [L] */
 
 	/* Scratch of one burst. */
-	struct vq_seg segs[LCORE_NB_SEGS];          /* [L] from_guest.c */
-	uint32_t nb_segs_used;                      /* [L] */
-	struct vq_seg to_guest_segs[LCORE_NB_SEGS]; /* [L] to_guest.c, host_recv.c */
-	struct burst_pkt burst[LIMIT_BURST_NB_PKTS];/* [L] */
-	int16_t nb_burst;                           /* [L] */
-	struct conn *touched[LIMIT_BURST_NB_PKTS];  /* [L] */
-	uint16_t nb_touched;                        /* [L] */
+	struct vq_seg segs[LCORE_NB_SEGS];               /* [L] from_guest.c */
+	uint32_t nb_segs_used;                           /* [L] */
+	struct vq_seg to_guest_segs[LCORE_NB_SEGS];      /* [L] to_guest.c, host_recv.c */
+	struct burst_pkt burst[LIMIT_BURST_NB_PKTS];     /* [L] */
+	int16_t nb_burst;                                /* [L] */
+	struct conn *touched[LIMIT_BURST_NB_PKTS];       /* [L] */
+	uint16_t nb_touched;                             /* [L] */
 	struct vq_chain chains[LIMIT_BURST_NB_TO_GUEST]; /* [L] host_recv.c */
-	struct iovec iov[LCORE_NB_IOV];             /* [L] host_send.c, host_recv.c */
+	struct iovec iov[LCORE_NB_IOV];                  /* [L] host_send.c, host_recv.c */
 };
 
 /** Settings of the loop; [C]. */
 struct lcore_conf {
-	bool spin;         /**< never sleep */
-	uint32_t spin_us;  /**< adaptive: busy-poll this long without work */
+	bool spin;        /**< never sleep */
+	uint32_t spin_us; /**< adaptive: busy-poll this long without work */
 };
 
 /**

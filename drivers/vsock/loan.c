@@ -197,8 +197,7 @@ loan_revoke(struct lcore *lc, uint16_t src_port_id)
 
 	while ((p = TAILQ_FIRST(&lc->held[src_port_id])) != NULL) {
 		struct conn *c = p->conn;
-		enum drop_reason reason =
-			copy_loan(lc, c, TAILQ_PREV(p, pkt_list, next), p);
+		enum drop_reason reason = copy_loan(lc, c, TAILQ_PREV(p, pkt_list, next), p);
 
 		TAILQ_REMOVE(&c->data, p, next);
 		let_go(lc, c, p);

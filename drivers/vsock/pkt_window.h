@@ -20,8 +20,8 @@
 
 /** How far the stream was at some packets, so that fwd_cnt tells which of them were read. */
 struct pkt_window {
-	uint32_t nb_sent;  /**< packets with payload, modulo 2^32 */
-	uint32_t nb_read;  /**< of these known to be read */
+	uint32_t nb_sent; /**< packets with payload, modulo 2^32 */
+	uint32_t nb_read; /**< of these known to be read */
 	uint16_t nb_marks;
 	struct {
 		uint32_t sent_cnt; /**< bytes up to and with this packet */

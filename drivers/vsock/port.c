@@ -16,17 +16,17 @@
 #include "vsock.h"
 #include "vsock_log.h"
 
-#define NB_GROUPS 64
+#define NB_GROUPS     64
 #define RESET_POLL_US 5000
 
 /* All ports; an id is used again with another generation. */
 static pthread_mutex_t port_mutex = PTHREAD_MUTEX_INITIALIZER;
-static struct port *ports[LIMIT_NB_PORTS];  /* port_mutex */
-static uint32_t gen_next = 1;               /* port_mutex */
+static struct port *ports[LIMIT_NB_PORTS]; /* port_mutex */
+static uint32_t gen_next = 1;              /* port_mutex */
 static struct {
 	char name[32];
 	unsigned int nb_ports;
-} groups[NB_GROUPS];                        /* port_mutex */
+} groups[NB_GROUPS]; /* port_mutex */
 
 /* ---- groups: names become bits ---- */
 
@@ -88,7 +88,8 @@ broken(struct wq_work *work)
 	struct port *port =
 		(struct port *)(void *)((char *)work - offsetof(struct port, broken_work));
 
-	VSOCK_LOG(WARNING, "%s: cid=%u: the guest's rings or memory are unusable: stopped until its "
+	VSOCK_LOG(WARNING,
+		"%s: cid=%u: the guest's rings or memory are unusable: stopped until its "
 		"driver or front end starts anew",
 		port->conf.name, port->cid);
 	wq_block_begin();
@@ -112,7 +113,8 @@ enlist(struct port *port)
 	for (int i = LIMIT_NB_PORTS - 1; i >= 0; i--) {
 		if (ports[i] == NULL)
 			id = i;
-		else if (ports[i]->cid == port->cid || strcmp(ports[i]->conf.iface, port->conf.iface) == 0)
+		else if (ports[i]->cid == port->cid ||
+			strcmp(ports[i]->conf.iface, port->conf.iface) == 0)
 			return -EEXIST;
 	}
 	if (id < 0)
@@ -143,8 +145,9 @@ port_create(const struct port_conf *conf, struct port **out)
 	struct port *port;
 	int ret;
 
-	if (conf->lcore >= 0 && (!rte_lcore_is_enabled(conf->lcore) ||
-				       (unsigned int)conf->lcore == rte_get_main_lcore()))
+	if (conf->lcore >= 0 &&
+		(!rte_lcore_is_enabled(conf->lcore) ||
+			(unsigned int)conf->lcore == rte_get_main_lcore()))
 		return -EINVAL;
 	port = calloc(1, sizeof(*port));
 	if (port == NULL)

@@ -37,8 +37,8 @@ struct port_conf {
 	char uds[PORT_PATH_LEN];   /**< base path of the host side; empty: none */
 	char groups[PORT_MAX_GROUPS][32];
 	uint8_t nb_groups;
-	bool client;        /**< the daemon connects to the front end's listening socket */
-	int lcore;          /**< EAL lcore id that polls the port, or -1: the least loaded */
+	bool client; /**< the daemon connects to the front end's listening socket */
+	int lcore;   /**< EAL lcore id that polls the port, or -1: the least loaded */
 	uint32_t cid;
 	uint32_t buf_alloc; /**< bytes, advertised for each host connection */
 	uint32_t max_conns;
@@ -46,11 +46,11 @@ struct port_conf {
 
 /** A device as librte_vhost hands it over. Memory and rings stay mapped until it is taken back. */
 struct port_device {
-	struct gmem *mem;                       /**< ownership passes to the port (malloc()ed) */
-	struct vq_config vq[PORT_NB_QUEUES];    /**< .mem is ignored: the port sets it */
-	bool seqpacket;                         /**< VIRTIO_VSOCK_F_SEQPACKET was negotiated */
-	int kick_fd[PORT_NB_QUEUES];            /**< duplicates, ownership passes; -1: none */
-	int call_fd[PORT_NB_QUEUES];            /**< duplicates, ownership passes; -1: none */
+	struct gmem *mem;                    /**< ownership passes to the port (malloc()ed) */
+	struct vq_config vq[PORT_NB_QUEUES]; /**< .mem is ignored: the port sets it */
+	bool seqpacket;                      /**< VIRTIO_VSOCK_F_SEQPACKET was negotiated */
+	int kick_fd[PORT_NB_QUEUES];         /**< duplicates, ownership passes; -1: none */
+	int call_fd[PORT_NB_QUEUES];         /**< duplicates, ownership passes; -1: none */
 };
 
 /** Where a device's rings stand after it was taken back. */

@@ -73,7 +73,8 @@ settle_route(struct lcore *lc, struct ctl_request *req)
 	}
 	*r = arg->route;
 	if (r->cid != 0) {
-		if (rte_hash_add_key_data(lc->cids, &r->cid, (void *)(uintptr_t)arg->port_id) != 0) {
+		if (rte_hash_add_key_data(lc->cids, &r->cid, (void *)(uintptr_t)arg->port_id) !=
+			0) {
 			r->cid = 0;
 			req->result = -ENOSPC;
 			return true;

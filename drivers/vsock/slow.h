@@ -31,22 +31,22 @@ enum slow_todo {
  * took the bits (the claim of wq_queue_work() orders both); [W] the worker, which is one at a time.
  */
 struct slow_job {
-	struct wq_delayed_work work;   /* first */
-	struct slow_job *next;         /* [L] free list */
-	_Atomic uint32_t todo;         /* both */
-	struct lcore *lc;              /* constant */
-	int fd;                        /* [L] */
-	uint16_t port_id;              /* [L] */
-	uint16_t conn_type;            /* [L] */
-	uint32_t port_gen;             /* [L] */
-	uint32_t local_port;           /* [L] */
-	uint32_t peer_port;            /* [L] */
-	uint32_t serial;               /* [L] */
-	uint32_t buf_alloc;            /* [L] window that the socket has to let through, bytes */
-	_Atomic uint32_t fwd_cnt;      /* [L] what credit updates could say */
-	uint32_t fwd_cnt_asked;        /* [W] what the last one was asked for */
-	uint64_t deadline_ms;          /* [W] of a connect to a full backlog; 0: none yet */
-	const char *uds;               /* [L] the port's base path; outlives its connections */
+	struct wq_delayed_work work; /* first */
+	struct slow_job *next;       /* [L] free list */
+	_Atomic uint32_t todo;       /* both */
+	struct lcore *lc;            /* constant */
+	int fd;                      /* [L] */
+	uint16_t port_id;            /* [L] */
+	uint16_t conn_type;          /* [L] */
+	uint32_t port_gen;           /* [L] */
+	uint32_t local_port;         /* [L] */
+	uint32_t peer_port;          /* [L] */
+	uint32_t serial;             /* [L] */
+	uint32_t buf_alloc;          /* [L] window that the socket has to let through, bytes */
+	_Atomic uint32_t fwd_cnt;    /* [L] what credit updates could say */
+	uint32_t fwd_cnt_asked;      /* [W] what the last one was asked for */
+	uint64_t deadline_ms;        /* [W] of a connect to a full backlog; 0: none yet */
+	const char *uds;             /* [L] the port's base path; outlives its connections */
 };
 
 /** Create jobs for one lcore. Context: main, before it runs. @return 0; -ENOMEM. */

@@ -163,14 +163,14 @@ bytes_left(const struct pkt *p)
 static void
 fill_stream(struct lcore *lc, struct conn *c, const struct vq_chain *chain, uint32_t max)
 {
-	uint32_t room = RTE_MIN(RTE_MIN(chain->len, WIRE_HDR_LEN + WIRE_PAYLOAD_MAX_LEN) -
-			WIRE_HDR_LEN, max);
+	uint32_t room = RTE_MIN(
+		RTE_MIN(chain->len, WIRE_HDR_LEN + WIRE_PAYLOAD_MAX_LEN) - WIRE_HDR_LEN, max);
 	uint32_t len = 0;
 	struct pkt *p;
 
 	while (len < room && (p = TAILQ_FIRST(&c->data)) != NULL) {
-		len += copy_out(lc, c, p, chain, WIRE_HDR_LEN + len,
-			RTE_MIN(bytes_left(p), room - len));
+		len += copy_out(
+			lc, c, p, chain, WIRE_HDR_LEN + len, RTE_MIN(bytes_left(p), room - len));
 		if (bytes_left(p) == 0)
 			loan_done(lc, c, p);
 	}
@@ -181,8 +181,8 @@ fill_stream(struct lcore *lc, struct conn *c, const struct vq_chain *chain, uint
 static void
 fill_message(struct lcore *lc, struct conn *c, const struct vq_chain *chain, uint32_t max)
 {
-	uint32_t room = RTE_MIN(RTE_MIN(chain->len, WIRE_HDR_LEN + WIRE_PAYLOAD_MAX_LEN) -
-			WIRE_HDR_LEN, max);
+	uint32_t room = RTE_MIN(
+		RTE_MIN(chain->len, WIRE_HDR_LEN + WIRE_PAYLOAD_MAX_LEN) - WIRE_HDR_LEN, max);
 	struct pkt *p = TAILQ_FIRST(&c->data);
 	uint32_t flags, left, len;
 	bool done;

@@ -39,7 +39,7 @@ find_by_name(const char *name)
 {
 	struct vdev *vdev;
 
-	TAILQ_FOREACH(vdev, &vdevs, next)
+	TAILQ_FOREACH (vdev, &vdevs, next)
 		if (strcmp(port_conf_of(vdev->port)->name, name) == 0)
 			break;
 	return vdev;
@@ -52,7 +52,7 @@ check_unique(const struct port_conf *conf)
 	const struct port_conf *other;
 	struct vdev *vdev;
 
-	TAILQ_FOREACH(vdev, &vdevs, next) {
+	TAILQ_FOREACH (vdev, &vdevs, next) {
 		other = port_conf_of(vdev->port);
 		if (other->cid == conf->cid) {
 			VSOCK_LOG(ERR, "%s: cid=%u: already used by %s", conf->name, conf->cid,
@@ -60,12 +60,13 @@ check_unique(const struct port_conf *conf)
 			return -EEXIST;
 		}
 		if (strcmp(other->iface, conf->iface) == 0 ||
-				strcmp(other->uds, conf->iface) == 0) {
+			strcmp(other->uds, conf->iface) == 0) {
 			VSOCK_LOG(ERR, "%s: iface=%s: already used by %s", conf->name, conf->iface,
 				other->name);
 			return -EEXIST;
 		}
-		if (conf->uds[0] != '\0' && (strcmp(other->uds, conf->uds) == 0 ||
+		if (conf->uds[0] != '\0' &&
+			(strcmp(other->uds, conf->uds) == 0 ||
 				strcmp(other->iface, conf->uds) == 0)) {
 			VSOCK_LOG(ERR, "%s: uds=%s: already used by %s", conf->name, conf->uds,
 				other->name);
@@ -194,7 +195,7 @@ stop_all(void)
 	struct vdev *vdev;
 
 	switch_runs = false;
-	TAILQ_FOREACH(vdev, &vdevs, next)
+	TAILQ_FOREACH (vdev, &vdevs, next)
 		vhost_detach(vdev->port);
 	while ((vdev = TAILQ_FIRST(&vdevs)) != NULL)
 		vdev_destroy(vdev);
@@ -208,7 +209,7 @@ vdev_start_all(void)
 
 	pthread_mutex_lock(&vdevs_lock);
 	switch_runs = true;
-	TAILQ_FOREACH(vdev, &vdevs, next) {
+	TAILQ_FOREACH (vdev, &vdevs, next) {
 		rc = vdev_start(vdev);
 		if (rc != 0)
 			break;
@@ -234,7 +235,7 @@ vdev_stop_all(void)
 }
 
 static struct rte_vdev_driver driver = {
-	.driver = { .name = DRIVER_NAME },
+	.driver = {.name = DRIVER_NAME},
 	.probe = vdev_probe,
 	.remove = vdev_remove,
 };

@@ -49,7 +49,7 @@ link_of_vid(int vid)
 	struct vhost_link *link;
 
 	pthread_mutex_lock(&links_lock);
-	TAILQ_FOREACH(link, &links, next)
+	TAILQ_FOREACH (link, &links, next)
 		if (link->vid == vid)
 			break;
 	pthread_mutex_unlock(&links_lock);
@@ -190,10 +190,10 @@ on_new_connection(int vid)
 		return -1;
 	pthread_mutex_lock(&links_lock);
 	/* A link that is being detached may not have heard that its vid is free again. */
-	TAILQ_FOREACH(link, &links, next)
+	TAILQ_FOREACH (link, &links, next)
 		if (link->vid == vid)
 			link->vid = -1;
-	TAILQ_FOREACH(link, &links, next)
+	TAILQ_FOREACH (link, &links, next)
 		if (strcmp(link->conf->iface, path) == 0)
 			break;
 	if (link != NULL && link->vid >= 0)
@@ -319,8 +319,8 @@ open_socket(const char *path, bool client)
 	if (rte_vhost_driver_register(path, flags) != 0)
 		return -ENOMEM;
 	if (rte_vhost_driver_set_features(path, FEATURES) != 0 ||
-			rte_vhost_driver_set_protocol_features(path, PROTOCOL_FEATURES) != 0 ||
-			rte_vhost_driver_callback_register(path, &device_ops) != 0) {
+		rte_vhost_driver_set_protocol_features(path, PROTOCOL_FEATURES) != 0 ||
+		rte_vhost_driver_callback_register(path, &device_ops) != 0) {
 		rte_vhost_driver_unregister(path);
 		return -EIO;
 	}
@@ -402,7 +402,7 @@ vhost_detach(struct port *port)
 	struct vhost_link *link;
 
 	pthread_mutex_lock(&links_lock);
-	TAILQ_FOREACH(link, &links, next)
+	TAILQ_FOREACH (link, &links, next)
 		if (link->port == port)
 			break;
 	pthread_mutex_unlock(&links_lock);

@@ -157,14 +157,14 @@ fill_ring(
 	int error = 0;
 
 	if (rte_vhost_get_vhost_vring(vid, idx, &ring) != 0 ||
-			rte_vhost_get_vring_base(vid, idx, &cfg->last_avail, &cfg->used_idx) != 0)
+		rte_vhost_get_vring_base(vid, idx, &cfg->last_avail, &cfg->used_idx) != 0)
 		return -EAGAIN;
 	/* The library starts rings without a size, too. */
 	if (ring.size == 0 || ring.desc == NULL || ring.avail == NULL || ring.used == NULL)
 		return -EAGAIN;
 	if (!is_mapped(link->mem, ring.desc, 16ull * ring.size) ||
-			!is_mapped(link->mem, ring.avail, 4 + 2ull * ring.size + event_len) ||
-			!is_mapped(link->mem, ring.used, 4 + 8ull * ring.size + event_len)) {
+		!is_mapped(link->mem, ring.avail, 4 + 2ull * ring.size + event_len) ||
+		!is_mapped(link->mem, ring.used, 4 + 8ull * ring.size + event_len)) {
 		vhost_link_report(
 			link, RTE_LOG_WARNING, "ring %u is not inside one memory region", idx);
 		return -EINVAL;
@@ -204,13 +204,13 @@ release_device(struct port_device *dev)
 void
 vhost_link_bring_up(struct vhost_link *link, int vid)
 {
-	struct port_device dev = { .kick_fd = { -1, -1 }, .call_fd = { -1, -1 } };
+	struct port_device dev = {.kick_fd = {-1, -1}, .call_fd = {-1, -1}};
 	uint64_t features;
 	uint16_t i;
 	int rc;
 
 	if (link->up || link->detaching || !link->running || link->mem == NULL ||
-			!link->ready[PORT_Q_TO_GUEST] || !link->ready[PORT_Q_FROM_GUEST])
+		!link->ready[PORT_Q_TO_GUEST] || !link->ready[PORT_Q_FROM_GUEST])
 		return;
 	if (rte_vhost_get_negotiated_features(vid, &features) != 0)
 		return;

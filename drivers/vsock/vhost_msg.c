@@ -32,24 +32,24 @@ static const struct {
 	uint8_t min_len;
 	uint8_t flags;
 } rules[] = {
-	[VHOST_MSG_GET_FEATURES] = { 0, OFFERED },
-	[VHOST_MSG_SET_FEATURES] = { 8, OFFERED | TAKES_AWAY },
-	[VHOST_MSG_SET_OWNER] = { 0, OFFERED },
-	[VHOST_MSG_RESET_OWNER] = { 0, OFFERED },
-	[VHOST_MSG_SET_MEM_TABLE] = { 8, OFFERED | TAKES_AWAY | FD_TABLE },
-	[VHOST_MSG_SET_VRING_NUM] = { 8, OFFERED | TAKES_AWAY | RING_STATE },
-	[VHOST_MSG_SET_VRING_ADDR] = { 40, OFFERED | TAKES_AWAY | RING_STATE },
-	[VHOST_MSG_SET_VRING_BASE] = { 8, OFFERED | TAKES_AWAY | RING_STATE },
-	[VHOST_MSG_GET_VRING_BASE] = { 8, OFFERED | TAKES_AWAY | RING_STATE },
-	[VHOST_MSG_SET_VRING_KICK] = { 8, OFFERED | TAKES_AWAY | RING_FD },
-	[VHOST_MSG_SET_VRING_CALL] = { 8, OFFERED | TAKES_AWAY | RING_FD },
-	[VHOST_MSG_SET_VRING_ERR] = { 8, OFFERED | RING_FD },
-	[VHOST_MSG_GET_PROTOCOL_FEATURES] = { 0, OFFERED },
-	[VHOST_MSG_SET_PROTOCOL_FEATURES] = { 8, OFFERED },
-	[VHOST_MSG_GET_QUEUE_NUM] = { 0, OFFERED },
-	[VHOST_MSG_SET_VRING_ENABLE] = { 8, OFFERED | TAKES_AWAY | RING_STATE },
-	[VHOST_MSG_GET_CONFIG] = { 12, OFFERED },
-	[VHOST_MSG_SET_CONFIG] = { 12, OFFERED },
+	[VHOST_MSG_GET_FEATURES] = {0, OFFERED},
+	[VHOST_MSG_SET_FEATURES] = {8, OFFERED | TAKES_AWAY},
+	[VHOST_MSG_SET_OWNER] = {0, OFFERED},
+	[VHOST_MSG_RESET_OWNER] = {0, OFFERED},
+	[VHOST_MSG_SET_MEM_TABLE] = {8, OFFERED | TAKES_AWAY | FD_TABLE},
+	[VHOST_MSG_SET_VRING_NUM] = {8, OFFERED | TAKES_AWAY | RING_STATE},
+	[VHOST_MSG_SET_VRING_ADDR] = {40, OFFERED | TAKES_AWAY | RING_STATE},
+	[VHOST_MSG_SET_VRING_BASE] = {8, OFFERED | TAKES_AWAY | RING_STATE},
+	[VHOST_MSG_GET_VRING_BASE] = {8, OFFERED | TAKES_AWAY | RING_STATE},
+	[VHOST_MSG_SET_VRING_KICK] = {8, OFFERED | TAKES_AWAY | RING_FD},
+	[VHOST_MSG_SET_VRING_CALL] = {8, OFFERED | TAKES_AWAY | RING_FD},
+	[VHOST_MSG_SET_VRING_ERR] = {8, OFFERED | RING_FD},
+	[VHOST_MSG_GET_PROTOCOL_FEATURES] = {0, OFFERED},
+	[VHOST_MSG_SET_PROTOCOL_FEATURES] = {8, OFFERED},
+	[VHOST_MSG_GET_QUEUE_NUM] = {0, OFFERED},
+	[VHOST_MSG_SET_VRING_ENABLE] = {8, OFFERED | TAKES_AWAY | RING_STATE},
+	[VHOST_MSG_GET_CONFIG] = {12, OFFERED},
+	[VHOST_MSG_SET_CONFIG] = {12, OFFERED},
 };
 
 #define NB_RULES (sizeof(rules) / sizeof(rules[0]))
@@ -67,7 +67,7 @@ check_mapping(int fd, const struct vhost_msg_region *region)
 	if (fstat(fd, &st) != 0 || fstatfs(fd, &fs) != 0)
 		return "a memory region's fd cannot be examined";
 	if (!S_ISREG(st.st_mode) || st.st_blksize <= 0 ||
-			(st.st_blksize & (st.st_blksize - 1)) != 0)
+		(st.st_blksize & (st.st_blksize - 1)) != 0)
 		return "a memory region's fd is not a regular file";
 	/* A page fault there would wait for the front end's pleasure. */
 	if (fs.f_type == FUSE_SUPER_MAGIC)
@@ -109,7 +109,7 @@ check_mem_table(const struct vhost_msg_ctx *msg)
 		const struct vhost_msg_region *r = &regions[i];
 
 		if (r->len == 0 || r->len > MAX_ADDR || r->mmap_offset > MAX_ADDR ||
-				r->gpa > MAX_ADDR || r->front_end_addr > UINT64_MAX - r->len)
+			r->gpa > MAX_ADDR || r->front_end_addr > UINT64_MAX - r->len)
 			return "a memory region's address or size is absurd";
 		for (j = 0; j < i; j++)
 			if (overlap(r, &regions[j]))
@@ -207,7 +207,7 @@ vhost_msg_reply_config(struct vhost_msg_ctx *msg, const void *config, uint32_t c
 	uint32_t len = msg->payload.config.len;
 
 	if (len == 0 || offset >= config_len || len > config_len - offset ||
-			msg->len < offsetof(struct vhost_msg_config, data) + len) {
+		msg->len < offsetof(struct vhost_msg_config, data) + len) {
 		msg->len = 0;
 		return;
 	}

@@ -120,7 +120,6 @@ void vhost_msg_close_fds(struct vhost_msg_ctx *msg);
  * Turn GET_CONFIG into its reply: the bytes asked for of @p config, or an empty payload, which
  * means failure, when they do not exist.
  */
-void vhost_msg_reply_config(
-	struct vhost_msg_ctx *msg, const void *config, uint32_t config_len);
+void vhost_msg_reply_config(struct vhost_msg_ctx *msg, const void *config, uint32_t config_len);
 
 #endif

@@ -21,7 +21,7 @@ make_address(const char *path, struct sockaddr_un *addr)
 	memset(addr, 0, sizeof(*addr));
 	addr->sun_family = AF_UNIX;
 	if ((size_t)snprintf(addr->sun_path, sizeof(addr->sun_path), "%s", path) >=
-			sizeof(addr->sun_path))
+		sizeof(addr->sun_path))
 		return -ENAMETOOLONG;
 	return 0;
 }
@@ -92,7 +92,7 @@ vhost_sock_prepare(const char *path, const char **reason)
 static bool
 is_connection_of(int fd, const char *path, bool client)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNSPEC };
+	struct sockaddr_un addr = {.sun_family = AF_UNSPEC};
 	socklen_t addr_len = sizeof(addr);
 	socklen_t opt_len = sizeof(int);
 	int listens;
@@ -103,8 +103,8 @@ is_connection_of(int fd, const char *path, bool client)
 	else
 		rc = getsockname(fd, (struct sockaddr *)&addr, &addr_len);
 	if (rc != 0 || addr.sun_family != AF_UNIX ||
-			addr_len <= offsetof(struct sockaddr_un, sun_path) ||
-			strncmp(addr.sun_path, path, sizeof(addr.sun_path)) != 0)
+		addr_len <= offsetof(struct sockaddr_un, sun_path) ||
+		strncmp(addr.sun_path, path, sizeof(addr.sun_path)) != 0)
 		return false;
 	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &opt_len) == 0 && !listens;
 }
@@ -112,7 +112,7 @@ is_connection_of(int fd, const char *path, bool client)
 unsigned int
 vhost_sock_set_timeouts(const char *path, bool client, unsigned int timeout_ms)
 {
-	struct timeval tv = { .tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000 };
+	struct timeval tv = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
 	unsigned int nb_found = 0;
 	struct dirent *entry;
 	char *end;
@@ -127,7 +127,7 @@ vhost_sock_set_timeouts(const char *path, bool client, unsigned int timeout_ms)
 		if (end == entry->d_name || *end != '\0' || !is_connection_of(fd, path, client))
 			continue;
 		if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) == 0 &&
-				setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)) == 0)
+			setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)) == 0)
 			nb_found++;
 	}
 	closedir(dir);

@@ -46,7 +46,8 @@ create_lcores(void)
 	int ret;
 
 	if (nb == 0) {
-		VSOCK_LOG(ERR, "cannot start: no poll lcore: -l needs one more besides the main one");
+		VSOCK_LOG(
+			ERR, "cannot start: no poll lcore: -l needs one more besides the main one");
 		return -ENODEV;
 	}
 	if (nb > LIMIT_NB_LCORES)
@@ -54,7 +55,7 @@ create_lcores(void)
 	ret = chunk_pool_create(&chunks, &nb_chunks);
 	if (ret != 0)
 		return failed("no memory for the packet pool (see -m)", ret);
-	RTE_LCORE_FOREACH_WORKER(lcore_id) {
+	RTE_LCORE_FOREACH_WORKER (lcore_id) {
 		ret = lcore_create(i, lcore_id, nb, chunks, nb_chunks, &lcores[i]);
 		if (ret != 0)
 			return failed("no memory for an lcore (see -m)", ret);

@@ -55,7 +55,7 @@ fe_cleanup(struct fe *fe)
 bool
 fe_try_connect(struct fe *fe, const char *path)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
 	fe->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -79,10 +79,10 @@ bool
 fe_send(struct fe *fe, uint32_t request, uint32_t flags, const void *payload, uint32_t len,
 	const int *fds, int nb_fds)
 {
-	uint32_t hdr[3] = { request, 1 | flags, len };
-	struct iovec iov[2] = { { hdr, sizeof(hdr) }, { NULL, len } };
+	uint32_t hdr[3] = {request, 1 | flags, len};
+	struct iovec iov[2] = {{hdr, sizeof(hdr)}, {NULL, len}};
 	char control[CMSG_SPACE(8 * sizeof(int))];
-	struct msghdr msg = { .msg_iov = iov, .msg_iovlen = len > 0 ? 2 : 1 };
+	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = len > 0 ? 2 : 1};
 	uint8_t copy[2048];
 
 	CHECK(len <= sizeof(copy) && nb_fds <= 8);
@@ -107,7 +107,7 @@ fe_send(struct fe *fe, uint32_t request, uint32_t flags, const void *payload, ui
 static int
 recv_reply(struct fe *fe, uint32_t request, void *reply, uint32_t reply_len)
 {
-	struct pollfd pfd = { .fd = fe->fd, .events = POLLIN };
+	struct pollfd pfd = {.fd = fe->fd, .events = POLLIN};
 	uint8_t body[2048];
 	uint32_t hdr[3];
 
@@ -151,7 +151,7 @@ tell(struct fe *fe, uint32_t request, const void *payload, uint32_t len, const i
 bool
 fe_wait_closed(struct fe *fe)
 {
-	struct pollfd pfd = { .fd = fe->fd, .events = POLLIN };
+	struct pollfd pfd = {.fd = fe->fd, .events = POLLIN};
 	char buf[256];
 	ssize_t len;
 
@@ -222,7 +222,7 @@ bool
 fe_set_mem_table(struct fe *fe, int nb_regions)
 {
 	uint64_t part = FE_MEM_LEN / (uint32_t)nb_regions;
-	uint64_t table[1 + 8 * 4] = { (uint64_t)nb_regions };
+	uint64_t table[1 + 8 * 4] = {(uint64_t)nb_regions};
 	int fds[8];
 
 	for (int i = 0; i < nb_regions; i++) {
@@ -238,7 +238,7 @@ fe_set_mem_table(struct fe *fe, int nb_regions)
 bool
 fe_ring_state(struct fe *fe, uint32_t request, uint32_t idx, uint32_t num)
 {
-	uint32_t state[2] = { idx, num };
+	uint32_t state[2] = {idx, num};
 
 	return tell(fe, request, state, sizeof(state), NULL, 0);
 }
@@ -246,8 +246,8 @@ fe_ring_state(struct fe *fe, uint32_t request, uint32_t idx, uint32_t num)
 bool
 fe_set_addr(struct fe *fe, int idx)
 {
-	uint64_t addr[5] = { (uint64_t)idx, FE_ADDR + fe_desc_off(idx), FE_ADDR + fe_used_off(idx),
-		FE_ADDR + fe_avail_off(idx), 0 };
+	uint64_t addr[5] = {(uint64_t)idx, FE_ADDR + fe_desc_off(idx), FE_ADDR + fe_used_off(idx),
+		FE_ADDR + fe_avail_off(idx), 0};
 
 	return tell(fe, 9, addr, sizeof(addr), NULL, 0);
 }
@@ -263,7 +263,7 @@ fe_set_fd(struct fe *fe, uint32_t request, uint32_t idx, int fd)
 int
 fe_get_base(struct fe *fe, uint32_t idx)
 {
-	uint32_t state[2] = { idx, 0 };
+	uint32_t state[2] = {idx, 0};
 
 	if (fe_ask(fe, 11, state, sizeof(state), state, sizeof(state)) != 8)
 		return -1;
@@ -292,7 +292,7 @@ ring_step(struct fe *fe, int idx, int step)
 bool
 fe_step(struct fe *fe, int step)
 {
-	uint32_t config[5] = { 0, 8, 0, 0, 0 };
+	uint32_t config[5] = {0, 8, 0, 0, 0};
 	uint64_t u64;
 
 	switch (step) {

@@ -51,7 +51,7 @@ void glue_port_refuse_next(struct port *port);
  */
 #define GLUE_WAIT(port, cond)                                                                      \
 	do {                                                                                       \
-		for (int glue_i = 0; ; glue_i++) {                                                 \
+		for (int glue_i = 0;; glue_i++) {                                                  \
 			struct glue_state st = glue_port_state(port);                              \
 			if (cond)                                                                  \
 				break;                                                             \

@@ -169,8 +169,8 @@ main(int argc, char **argv)
 
 	(void)argc;
 	CHECK(rte_eal_init(sizeof(eal) / sizeof(eal[0]), eal) >= 0);
-	pool = rte_mempool_create("chunks", NB_CHUNKS, CHUNK_LEN, 0, 0, NULL, NULL, NULL, NULL,
-		SOCKET_ID_ANY, 0);
+	pool = rte_mempool_create(
+		"chunks", NB_CHUNKS, CHUNK_LEN, 0, 0, NULL, NULL, NULL, NULL, SOCKET_ID_ANY, 0);
 	CHECK(pool != NULL);
 	for (size_t i = 0; i < sizeof(pattern); i++)
 		pattern[i] = (uint8_t)(i * 7 + i / 251);

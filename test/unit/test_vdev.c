@@ -128,16 +128,19 @@ int
 main(void)
 {
 	static const char *const devs[] = {
-		"vsock_vhost0,iface=%s/a.sock,cid=3,uds=%s/a", "vsock_vhost1,iface=%s/b.sock,cid=4",
-		"vsock_vhost2,iface=%s/c.sock,cid=2", "vsock_vhost3,iface=%s/c.sock,cid=3",
-		"vsock_vhost4,cid=5", "vsock_vhost5,iface=%s/c.sock,cid=5,lcore=0",
+		"vsock_vhost0,iface=%s/a.sock,cid=3,uds=%s/a",
+		"vsock_vhost1,iface=%s/b.sock,cid=4",
+		"vsock_vhost2,iface=%s/c.sock,cid=2",
+		"vsock_vhost3,iface=%s/c.sock,cid=3",
+		"vsock_vhost4,cid=5",
+		"vsock_vhost5,iface=%s/c.sock,cid=5,lcore=0",
 		"vsock_vhost6,iface=%s/c.sock,cid=5,rate=1",
 	};
 	char vdev[7][100], prefix[40], program[] = "test", no_huge[] = "--no-huge", mem[] = "-m";
 	char mem_len[] = "64", no_pci[] = "--no-pci", list[] = "-l", cpus[] = "0";
 	char no_tel[] = "--no-telemetry";
-	char *eal[] = { program, no_huge, mem, mem_len, no_pci, list, cpus, no_tel, prefix, vdev[0],
-		vdev[1], vdev[2], vdev[3], vdev[4], vdev[5], vdev[6], NULL };
+	char *eal[] = {program, no_huge, mem, mem_len, no_pci, list, cpus, no_tel, prefix, vdev[0],
+		vdev[1], vdev[2], vdev[3], vdev[4], vdev[5], vdev[6], NULL};
 
 	CHECK(mkdtemp(dir) != NULL);
 	for (int i = 0; i < 7; i++) {

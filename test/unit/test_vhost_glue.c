@@ -34,7 +34,7 @@ static char other_path[PORT_PATH_LEN];
 static struct port *
 new_port(const char *path, uint32_t cid, bool client)
 {
-	struct port_conf conf = { .cid = cid, .client = client };
+	struct port_conf conf = {.cid = cid, .client = client};
 
 	snprintf(conf.name, sizeof(conf.name), "vsock_vhost%u", cid);
 	snprintf(conf.iface, sizeof(conf.iface), "%s", path);
@@ -260,20 +260,28 @@ config_space(void)
 		uint32_t offset, size, len;
 		int reply_len;
 	} cases[] = {
-		{ 0, 8, 20, 20 }, { 0, 4, 16, 16 }, { 4, 4, 16, 16 }, { 7, 1, 13, 13 },
-		{ 0, 9, 21, 0 }, { 8, 1, 13, 0 }, { 4, 8, 20, 0 }, { 0, 0, 12, 0 },
-		{ 0xffffffff, 8, 20, 0 }, { 0, 0xffffffff, 20, 0 }, { 0, 256, 268, 0 },
-		{ 0, 8, 12, 0 },
+		{0, 8, 20, 20},
+		{0, 4, 16, 16},
+		{4, 4, 16, 16},
+		{7, 1, 13, 13},
+		{0, 9, 21, 0},
+		{8, 1, 13, 0},
+		{4, 8, 20, 0},
+		{0, 0, 12, 0},
+		{0xffffffff, 8, 20, 0},
+		{0, 0xffffffff, 20, 0},
+		{0, 256, 268, 0},
+		{0, 8, 12, 0},
 	};
 	struct port *port = attach(socket_path, 0xfedcba98, false);
-	const uint8_t want[8] = { 0x98, 0xba, 0xdc, 0xfe, 0, 0, 0, 0 };
+	const uint8_t want[8] = {0x98, 0xba, 0xdc, 0xfe, 0, 0, 0, 0};
 	struct fe fe;
 
 	fe_init(&fe);
 	fe_connect(&fe, socket_path);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		uint8_t msg[268] = { 0 };
-		uint8_t reply[268] = { 0 };
+		uint8_t msg[268] = {0};
+		uint8_t reply[268] = {0};
 
 		memcpy(msg, &cases[i].offset, 4);
 		memcpy(msg + 4, &cases[i].size, 4);
@@ -300,8 +308,8 @@ offered_features(void)
 	fe_init(&fe);
 	fe_connect(&fe, socket_path);
 	CHECK_EQ(fe_ask(&fe, 1, NULL, 0, &features, 8), 8);
-	CHECK_EQ(features, 0x7 | 1ull << 24 | 1ull << 27 | 1ull << 28 | 1ull << 29 | 1ull << 30 |
-		1ull << 32);
+	CHECK_EQ(features,
+		0x7 | 1ull << 24 | 1ull << 27 | 1ull << 28 | 1ull << 29 | 1ull << 30 | 1ull << 32);
 	CHECK_EQ(fe_ask(&fe, 15, NULL, 0, &features, 8), 8);
 	CHECK_EQ(features, 1 | 1 << 3 | 1 << 9);
 	CHECK_EQ(fe_ask(&fe, 17, NULL, 0, &features, 8), 8);
@@ -330,7 +338,7 @@ vanish(void)
 			for (int step = 0; step < nb_steps; step++)
 				CHECK(fe_step(&fe, step));
 			if (part > 0) {
-				uint32_t hdr[3] = { 9, 1, 40 };
+				uint32_t hdr[3] = {9, 1, 40};
 				size_t len = part == 1 ? 7 : 12;
 
 				CHECK_EQ(send(fe.fd, hdr, len, MSG_NOSIGNAL), len);
@@ -384,7 +392,7 @@ stall(void)
 {
 	struct port *port = attach(socket_path, 3, false);
 	struct port *other = attach(other_path, 4, false);
-	uint32_t hdr[3] = { 9, 1, 40 };
+	uint32_t hdr[3] = {9, 1, 40};
 	struct fe fe, patient;
 	double start;
 
@@ -411,7 +419,7 @@ stall(void)
 static void
 client_mode(void)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	struct port *port;
 	struct fe fe;
 	int listener;
@@ -423,7 +431,7 @@ client_mode(void)
 	CHECK_EQ(bind(listener, (struct sockaddr *)&addr, sizeof(addr)), 0);
 	CHECK_EQ(listen(listener, 1), 0);
 	for (unsigned int i = 0; i < 3; i++) {
-		struct pollfd pfd = { .fd = listener, .events = POLLIN };
+		struct pollfd pfd = {.fd = listener, .events = POLLIN};
 
 		CHECK_EQ(poll(&pfd, 1, 20000), 1);
 		fe.fd = accept(listener, NULL, NULL);
@@ -432,7 +440,7 @@ client_mode(void)
 		GLUE_WAIT(port, st.has_device);
 		if (i == 2) {
 			/* A stalled message ends here as well. */
-			uint32_t hdr[3] = { 9, 1, 40 };
+			uint32_t hdr[3] = {9, 1, 40};
 
 			CHECK_EQ(send(fe.fd, hdr, sizeof(hdr), MSG_NOSIGNAL), sizeof(hdr));
 			CHECK(fe_wait_closed(&fe));
@@ -451,7 +459,7 @@ client_mode(void)
 static void
 socket_paths(void)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	struct port *port = new_port(socket_path, 3, false);
 	struct port *lost = new_port("/nowhere/at/all.sock", 4, false);
 	struct stat st;
@@ -587,7 +595,7 @@ main(int argc, char **argv)
 	char prefix[40], program[] = "test", no_huge[] = "--no-huge", mem[] = "-m";
 	char mem_len[] = "64", no_pci[] = "--no-pci", list[] = "-l", cpus[] = "0";
 	char no_tel[] = "--no-telemetry";
-	char *eal[] = { program, no_huge, mem, mem_len, no_pci, list, cpus, no_tel, prefix, NULL };
+	char *eal[] = {program, no_huge, mem, mem_len, no_pci, list, cpus, no_tel, prefix, NULL};
 
 	(void)argc;
 	(void)argv;

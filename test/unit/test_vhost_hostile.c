@@ -80,40 +80,71 @@ malformed(void)
 		uint64_t payload[8];
 	} msgs[] = {
 		/* Too short. */
-		{ 2, 4, 0, { 0 } }, { 5, 4, 1, { 0 } }, { 8, 4, 0, { 0 } }, { 9, 32, 0, { 0 } },
-		{ 10, 0, 0, { 0 } }, { 12, 0, 0, { 0 } }, { 13, 4, 1, { 0 } }, { 16, 0, 0, { 0 } },
-		{ 18, 4, 0, { 0 } }, { 24, 8, 0, { 0 } }, { 25, 8, 0, { 0 } },
-		{ 5, 8, 1, { 1 } }, { 5, 39, 1, { 1, 0, 4096, ADDR, 0 } },
+		{2, 4, 0, {0}},
+		{5, 4, 1, {0}},
+		{8, 4, 0, {0}},
+		{9, 32, 0, {0}},
+		{10, 0, 0, {0}},
+		{12, 0, 0, {0}},
+		{13, 4, 1, {0}},
+		{16, 0, 0, {0}},
+		{18, 4, 0, {0}},
+		{24, 8, 0, {0}},
+		{25, 8, 0, {0}},
+		{5, 8, 1, {1}},
+		{5, 39, 1, {1, 0, 4096, ADDR, 0}},
 		/* fds where none belong, none where one belongs, too many. */
-		{ 1, 0, 1, { 0 } }, { 2, 8, 3, { 1ull << 32 } }, { 3, 0, 1, { 0 } },
-		{ 4, 0, 1, { 0 } }, { 8, 8, 1, { 128ull << 32 } }, { 24, 20, 8, { 8ull << 32 } },
-		{ 12, 8, 0, { 0 } }, { 13, 8, 0, { 1 } }, { 12, 8, 2, { 0 } }, { 13, 8, 8, { 0 } },
-		{ 12, 8, 1, { 0x100 } }, { 14, 8, 1, { 0x101 } }, { 14, 8, 0, { 0 } },
+		{1, 0, 1, {0}},
+		{2, 8, 3, {1ull << 32}},
+		{3, 0, 1, {0}},
+		{4, 0, 1, {0}},
+		{8, 8, 1, {128ull << 32}},
+		{24, 20, 8, {8ull << 32}},
+		{12, 8, 0, {0}},
+		{13, 8, 0, {1}},
+		{12, 8, 2, {0}},
+		{13, 8, 8, {0}},
+		{12, 8, 1, {0x100}},
+		{14, 8, 1, {0x101}},
+		{14, 8, 0, {0}},
 		/* The fds of rings are eventfds, not memory. */
-		{ 12, 8, 1, { 0 } }, { 13, 8, 1, { 1 } },
+		{12, 8, 1, {0}},
+		{13, 8, 1, {1}},
 		/* Rings that do not exist. */
-		{ 8, 8, 0, { 128ull << 32 | 3 } }, { 8, 8, 0, { 128ull << 32 | 255 } },
-		{ 8, 8, 0, { 128ull << 32 | 256 } }, { 8, 8, 0, { 128ull << 32 | 0xffffffff } },
-		{ 9, 40, 0, { 200 } }, { 10, 8, 0, { 77 } }, { 12, 8, 0, { 0x1fe } },
-		{ 13, 8, 0, { 0x103 } }, { 14, 8, 0, { 0x1ff } }, { 18, 8, 0, { 1ull << 32 | 3 } },
+		{8, 8, 0, {128ull << 32 | 3}},
+		{8, 8, 0, {128ull << 32 | 255}},
+		{8, 8, 0, {128ull << 32 | 256}},
+		{8, 8, 0, {128ull << 32 | 0xffffffff}},
+		{9, 40, 0, {200}},
+		{10, 8, 0, {77}},
+		{12, 8, 0, {0x1fe}},
+		{13, 8, 0, {0x103}},
+		{14, 8, 0, {0x1ff}},
+		{18, 8, 0, {1ull << 32 | 3}},
 		/* Sizes and bases that are none. */
-		{ 8, 8, 0, { 0 } }, { 8, 8, 0, { 3ull << 32 } }, { 8, 8, 0, { 65536ull << 32 } },
-		{ 8, 8, 0, { 0xffffffffull << 32 } }, { 8, 8, 0, { 32769ull << 32 } },
-		{ 10, 8, 0, { 65536ull << 32 } },
+		{8, 8, 0, {0}},
+		{8, 8, 0, {3ull << 32}},
+		{8, 8, 0, {65536ull << 32}},
+		{8, 8, 0, {0xffffffffull << 32}},
+		{8, 8, 0, {32769ull << 32}},
+		{10, 8, 0, {65536ull << 32}},
 		/* Memory tables: how many. */
-		{ 5, 8, 0, { 0 } }, { 5, 8, 8, { 9 } }, { 5, 8, 0, { 0xffffffff } },
-		{ 5, 40, 0, { 1, 0, 4096, ADDR, 0 } }, { 5, 40, 2, { 1, 0, 4096, ADDR, 0 } },
+		{5, 8, 0, {0}},
+		{5, 8, 8, {9}},
+		{5, 8, 0, {0xffffffff}},
+		{5, 40, 0, {1, 0, 4096, ADDR, 0}},
+		{5, 40, 2, {1, 0, 4096, ADDR, 0}},
 		/* Empty, beyond the file, wrapping. */
-		{ 5, 40, 1, { 1, 0, 0, ADDR, 0 } },
-		{ 5, 40, 1, { 1, 0, FE_MEM_LEN + 1, ADDR, 0 } },
-		{ 5, 40, 1, { 1, 0, FE_MEM_LEN, ADDR, 4096 } },
-		{ 5, 40, 1, { 1, 0, 4096, ADDR, FE_MEM_LEN } },
-		{ 5, 40, 1, { 1, 0, 4096, ADDR, UINT64_MAX - 4095 } },
-		{ 5, 40, 1, { 1, 0, UINT64_MAX, ADDR, 0 } },
-		{ 5, 40, 1, { 1, 0, 1ull << 63, ADDR, 1ull << 63 } },
-		{ 5, 40, 1, { 1, UINT64_MAX - 4095, 8192, ADDR, 0 } },
-		{ 5, 40, 1, { 1, UINT64_MAX, 4096, ADDR, 0 } },
-		{ 5, 40, 1, { 1, 0, 4096, UINT64_MAX - 4094, 0 } },
+		{5, 40, 1, {1, 0, 0, ADDR, 0}},
+		{5, 40, 1, {1, 0, FE_MEM_LEN + 1, ADDR, 0}},
+		{5, 40, 1, {1, 0, FE_MEM_LEN, ADDR, 4096}},
+		{5, 40, 1, {1, 0, 4096, ADDR, FE_MEM_LEN}},
+		{5, 40, 1, {1, 0, 4096, ADDR, UINT64_MAX - 4095}},
+		{5, 40, 1, {1, 0, UINT64_MAX, ADDR, 0}},
+		{5, 40, 1, {1, 0, 1ull << 63, ADDR, 1ull << 63}},
+		{5, 40, 1, {1, UINT64_MAX - 4095, 8192, ADDR, 0}},
+		{5, 40, 1, {1, UINT64_MAX, 4096, ADDR, 0}},
+		{5, 40, 1, {1, 0, 4096, UINT64_MAX - 4094, 0}},
 	};
 	int nb_fds = count_fds();
 
@@ -142,13 +173,13 @@ malformed(void)
 static void
 not_offered(void)
 {
-	static const uint32_t requests[] = { 0, 6, 7, 19, 20, 21, 22, 23, 25, 26, 27, 28, 29, 30,
-		31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 100, 0xffffffff };
+	static const uint32_t requests[] = {0, 6, 7, 19, 20, 21, 22, 23, 25, 26, 27, 28, 29, 30, 31,
+		32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 100, 0xffffffff};
 	int nb_fds = count_fds();
-	uint8_t payload[64] = { 0 };
+	uint8_t payload[64] = {0};
 
 	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
-		int fds[2] = { fe.memfd, fe.call_fd[0] };
+		int fds[2] = {fe.memfd, fe.call_fd[0]};
 		uint32_t reply[5];
 
 		fe_connect(&fe, path);
@@ -179,7 +210,7 @@ not_offered(void)
 	wait_gone(nb_fds);
 	/* Longer than any message, or cut off by the end of the stream. */
 	for (uint32_t len = 633; len != 0; len = len == 633 ? 0xffffffff : 0) {
-		uint32_t hdr[3] = { 1, 1, len };
+		uint32_t hdr[3] = {1, 1, len};
 
 		fe_connect(&fe, path);
 		CHECK_EQ(send(fe.fd, hdr, sizeof(hdr), 0), sizeof(hdr));
@@ -192,9 +223,9 @@ not_offered(void)
 static void
 bad_memory_fds(void)
 {
-	const uint64_t table[5] = { 1, 0, 4096, ADDR, 0 };
+	const uint64_t table[5] = {1, 0, 4096, ADDR, 0};
 	int nb_fds = count_fds();
-	int fds[6] = { -1 };
+	int fds[6] = {-1};
 	int p[2];
 
 	CHECK_EQ(pipe2(p, O_CLOEXEC), 0);
@@ -222,8 +253,8 @@ bad_memory_fds(void)
 static void
 overlaps(void)
 {
-	uint64_t table[9] = { 2, 0, 8192, ADDR, 0, 4096, 8192, ADDR + 8192, 0 };
-	int fds[2] = { fe.memfd, fe.memfd };
+	uint64_t table[9] = {2, 0, 8192, ADDR, 0, 4096, 8192, ADDR + 8192, 0};
+	int fds[2] = {fe.memfd, fe.memfd};
 	int nb_fds = count_fds();
 
 	fe_connect(&fe, path);
@@ -246,15 +277,15 @@ static void
 rings_outside(void)
 {
 	const uint64_t end = ADDR + FE_MEM_LEN;
-	const uint64_t good[3] = { ADDR + fe_desc_off(0), ADDR + fe_used_off(0),
-		ADDR + fe_avail_off(0) };
-	const uint64_t bad[] = { 0, 1, ADDR - 1, end - 1, end - 4, end - 200, end, end + 4096,
-		UINT64_MAX, UINT64_MAX - 4095, 1ull << 63 };
+	const uint64_t good[3] = {
+		ADDR + fe_desc_off(0), ADDR + fe_used_off(0), ADDR + fe_avail_off(0)};
+	const uint64_t bad[] = {0, 1, ADDR - 1, end - 1, end - 4, end - 200, end, end + 4096,
+		UINT64_MAX, UINT64_MAX - 4095, 1ull << 63};
 	int nb_fds = count_fds();
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		for (int part = 0; part < 3; part++) {
-			uint64_t addr[5] = { 0, good[0], good[1], good[2], 0 };
+			uint64_t addr[5] = {0, good[0], good[1], good[2], 0};
 
 			addr[1 + part] = bad[i];
 			fe_connect(&fe, path);
@@ -275,7 +306,7 @@ rings_outside(void)
 	}
 	for (uint32_t size = 256; size <= 32768; size *= 2) {
 		/* The used ring's last entry ends with the memory: any larger size is outside. */
-		uint64_t addr[5] = { 0, good[0], end - 4 - 8 * 128 - 2, good[2], 0 };
+		uint64_t addr[5] = {0, good[0], end - 4 - 8 * 128 - 2, good[2], 0};
 
 		addr[2] &= ~3ull;
 		fe_connect(&fe, path);
@@ -352,18 +383,18 @@ random_bytes(uint32_t *seed)
 	nb_fds = (int)(next_random(seed) % 9);
 	if ((request >= 8 && request <= 11) || request == 18 || request == 32)
 		nb_fds = 0;
-	return fe_send(&fe, request, next_random(seed) & 8, payload, next_random(seed) % 41, fds,
-		nb_fds);
+	return fe_send(
+		&fe, request, next_random(seed) & 8, payload, next_random(seed) % 41, fds, nb_fds);
 }
 
 /* One message, sensible or nearly so. */
 static bool
 random_message(uint32_t *seed)
 {
-	static const uint32_t values[] = { 0, 1, 2, 128, 64, 32768, 255, 3, 65535 };
+	static const uint32_t values[] = {0, 1, 2, 128, 64, 32768, 255, 3, 65535};
 	uint32_t q = next_random(seed) % 8 == 0 ? 2 : next_random(seed) % 2;
 	uint32_t value = values[next_random(seed) % 9];
-	uint64_t addr[5] = { q };
+	uint64_t addr[5] = {q};
 
 	switch (next_random(seed) % 16) {
 	case 0:
@@ -425,8 +456,8 @@ main(int argc, char **argv)
 	char prefix[40], program[] = "test", no_huge[] = "--no-huge", mem[] = "-m";
 	char mem_len[] = "64", no_pci[] = "--no-pci", list[] = "-l", cpus[] = "0";
 	char no_tel[] = "--no-telemetry";
-	char *eal[] = { program, no_huge, mem, mem_len, no_pci, list, cpus, no_tel, prefix, NULL };
-	struct port_conf conf = { .name = "vsock_vhost0", .cid = 3 };
+	char *eal[] = {program, no_huge, mem, mem_len, no_pci, list, cpus, no_tel, prefix, NULL};
+	struct port_conf conf = {.name = "vsock_vhost0", .cid = 3};
 
 	(void)argc;
 	(void)argv;
