@@ -24,7 +24,7 @@ static const uint8_t actions[CONN_NB_STATES][NB_OPS] = {
 	[CONN_FROM_GUEST] = {VIOL,  VIOL,   VIOL,   RESET,  VIOL,   VIOL,  CREDIT, CREDIT},
 	[CONN_TO_GUEST] =   {VIOL,  VIOL,   ESTAB,  RESET,  VIOL,   VIOL,  CREDIT, CREDIT},
 	[CONN_OPEN] =       {VIOL,  VIOL,   VIOL,   RESET,  SHUT,   DATA,  CREDIT, CREPLY},
-	/* The peer is gone for good: data that still comes cannot arrive, and the guest must learn. */
+	/* The peer is gone for good: data that still comes cannot arrive, and the guest is told. */
 	[CONN_CLOSING] =    {VIOL,  VIOL,   VIOL,   RESET,  SHUT,   VIOL,  CREDIT, CREDIT},
 	[CONN_FLUSHING] =   {VIOL,  VIOL,   VIOL,   DETACH, CREDIT, VIOL,  CREDIT, CREDIT},
 	[CONN_DRAINING] =   {DROP,  DROP,   DROP,   RESET,  DROP,   DROP,  CREDIT, CREDIT},

@@ -92,7 +92,7 @@ lcore_send_staged(struct lcore *lc)
 			out->nb_staged -= done;
 			sent += done;
 			if (done < n)
-				break; /* full: the rest waits here, guests' chains in their rings */
+				break; /* full: the rest waits here */
 		}
 		if (sent == 0)
 			continue;

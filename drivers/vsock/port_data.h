@@ -103,7 +103,7 @@ struct port {
 
 TAILQ_HEAD(port_list, port);
 
-/** Report a broken device and reset its connections, on the slow path. Context: the owning lcore. */
+/** Report a broken device and reset its connections, on the slow path. Context: the lcore. */
 void port_broken_later(struct port *port);
 
 #endif
