@@ -60,6 +60,8 @@ class Daemon:
         return args + ['--'] + self.app_args
 
     def start(self):
+        if not os.access(self.binary, os.X_OK):
+            raise DaemonError(f'{self.binary} cannot be run')
         with open(self.log, 'ab') as log:
             self.proc = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log,
                                          stderr=log, preexec_fn=die_with_parent)
@@ -93,7 +95,13 @@ class Daemon:
         if self.proc is not None and self.proc.poll() is None:
             self.proc.kill()
             self.proc.wait()
+        # EAL's own folder outlives it.
+        shutil.rmtree(self.run_dir(), ignore_errors=True)
         shutil.rmtree(self.dir, ignore_errors=True)
+
+    def run_dir(self):
+        run = '/var/run' if os.geteuid() == 0 else os.environ.get('XDG_RUNTIME_DIR', '/tmp')
+        return os.path.join(run, 'dpdk', self.prefix)
 
     def cpu_seconds(self):
         """What it has used of the CPUs."""
@@ -103,8 +111,7 @@ class Daemon:
 
     def telemetry(self, command):
         """The answer of DPDK's telemetry to `command`."""
-        run = '/var/run' if os.geteuid() == 0 else os.environ.get('XDG_RUNTIME_DIR', '/tmp')
-        path = os.path.join(run, 'dpdk', self.prefix, 'dpdk_telemetry.v2')
+        path = os.path.join(self.run_dir(), 'dpdk_telemetry.v2')
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
             sock.settimeout(10)
             sock.connect(path)

@@ -163,7 +163,7 @@ class Guest:
             self.qmp.start()
         except (GuestError, OSError) as e:
             self.proc.wait(10)
-            raise self.failure(str(e)) from None
+            raise self.failure(f'QEMU ended: {tail(self.qemu_log, 1) or e}') from None
         if wait:
             self.wait_boot()
             self.boot_seconds = time.monotonic() - start

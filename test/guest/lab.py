@@ -35,7 +35,8 @@ class Lab:
         self.runs += 1
         workdir = os.path.join(self.workdir, f'run{self.runs}')
         os.makedirs(workdir)
-        self.daemon = Daemon(self.binary, workdir, self.ports, self.lcores).start()
+        self.daemon = Daemon(self.binary, workdir, self.ports, self.lcores)
+        self.daemon.start()
         for port, kernel in zip(self.ports, self.kernels):
             self.guests[port.cid] = self.make_guest(port.cid, kernel, workdir)
         # Both boot at the same time.

@@ -42,7 +42,8 @@ def test_many_queued_packets(lab, client, server, kind, size):
     there, here, port = lab.pair(client, server)
     reader = checks.serve(here, kind, port, 'wait', 'recv eof')
     writer = there.spawn(f'socket {kind}', f'connect {here.cid} {port}',
-                         f'send 200K 1 {size} 100', 'wait', 'send 600K 2 32K', 'shut wr', 'recv eof')
+                         f'send 200K 1 {size} 100', 'wait', 'send 600K 2 32K', 'shut wr',
+                         'recv eof')
     reader.reached_wait()
     time.sleep(0.5)     # no event tells that the reader's queue has grown
     reader.go()
