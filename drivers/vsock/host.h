@@ -5,8 +5,8 @@
 /**
  * @file
  * The host side on the owning lcore: host_send.c (from guest to socket), host_recv.c (from socket
- * to guest), host_conn.c (life of a host connection: open, events, half-close, end). What blocks is in
- * host_setup.c and host_listen.c, on the slow path. Context of everything: the owning lcore.
+ * to guest), host_conn.c (life of a host connection: open, events, half-close, end). What blocks
+ * is in slow.c and host_listen.c, on the slow path. Context of everything: the owning lcore.
  */
 
 #include "lcore.h"

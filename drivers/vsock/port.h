@@ -62,8 +62,8 @@ struct port_indices {
 /**
  * Create a port from checked settings. No socket is opened yet.
  * Context: control threads.
- * @return 0; -EEXIST the CID or iface is in use; -ENOSPC too many ports or groups; -EINVAL the lcore
- * does not poll; -ENOMEM.
+ * @return 0; -EEXIST the CID or iface is in use; -ENOSPC too many ports or groups; -EINVAL the
+ * lcore does not poll; -ENOMEM.
  */
 int port_create(const struct port_conf *conf, struct port **out);
 
