@@ -24,6 +24,7 @@ st_init(const char *name)
 	const char *text = getenv("STRESS_SEED");
 
 	test_name = name;
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (st_daemon_path() == NULL) {
 		printf("%s: skipped: VSOCKD does not name the daemon's executable\n", name);
 		exit(SKIPPED);

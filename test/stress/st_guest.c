@@ -8,11 +8,13 @@
 #include <stdlib.h>
 
 #include "st_daemon.h"
+#include "st_host.h"
 
 #define BURST          64u
 #define MAX_CHUNK      65536u
 #define PLUG_PAUSE_US  2000
 #define STALL_CHECK_US 500000
+#define LONG_WAIT_MS   1000
 
 /* ---- what the guest's driver calls ---- */
 
@@ -176,13 +178,11 @@ st_guest_unplug(struct st_guest *g, bool orderly)
 /* ---- connections ---- */
 
 static struct st_guest_end *
-open_end(struct st_guest *g, uint64_t cid, uint32_t port)
+request(struct st_guest_end *end, uint64_t cid, uint32_t port)
 {
-	struct st_guest_end *end = new_end(g);
+	struct st_guest *g = end->guest;
 	int rc;
 
-	st_flow_initiate(&end->flow, &g->policy, &g->rng);
-	g->nb_mine++;
 	end->flow.firm = g->firm_cid != 0 && cid == g->firm_cid;
 	rc = fe_conn_open(g->fe, cid, port,
 		end->flow.seqpacket ? FE_TYPE_SEQPACKET : FE_TYPE_STREAM, end, &end->conn);
@@ -193,22 +193,29 @@ open_end(struct st_guest *g, uint64_t cid, uint32_t port)
 	return NULL;
 }
 
-bool
-st_guest_open(struct st_guest *g, uint64_t cid, uint32_t port)
+static struct st_guest_end *
+new_initiator(struct st_guest *g)
 {
-	return open_end(g, cid, port) != NULL;
+	struct st_guest_end *end = new_end(g);
+
+	st_flow_initiate(&end->flow, &g->policy, &g->rng);
+	g->nb_mine++;
+	return end;
 }
 
-bool
-st_guest_open_refused(struct st_guest *g, uint64_t cid, uint32_t port)
+struct st_guest_end *
+st_guest_open(struct st_guest *g, uint64_t cid, uint32_t port)
 {
-	struct st_guest_end *end = open_end(g, cid, port);
+	return request(new_initiator(g), cid, port);
+}
 
-	if (end == NULL)
-		return false;
-	end->flow.refused_expected = true;
-	end->flow.plan = ST_PLAN_FULL;
-	return true;
+struct st_guest_end *
+st_guest_open_host(struct st_guest *g)
+{
+	struct st_guest_end *end = new_initiator(g);
+
+	return request(
+		end, FE_CID_HOST, end->flow.seqpacket ? ST_HOST_SEQPACKET : ST_HOST_STREAM);
 }
 
 /* @return packets sent; -1: the ring is full */
@@ -328,8 +335,9 @@ st_guest_wait(struct st_guest *g)
 		st_sleep_us(500);
 		return;
 	}
-	if (!fe_guest_arm(g->fe))
-		poll(fds, 2, g->wait_ms);
+	if (!fe_guest_arm(g->fe) && poll(fds, 2, g->wait_ms) == 0 && g->wait_ms >= LONG_WAIT_MS &&
+		fe_vring_nb_used(&g->fe->vrings[FE_QUEUE_TO_GUEST]) > 0)
+		ST_FAIL("%s: packets came, and no call", g->name);
 	fe_guest_disarm(g->fe);
 	fe_guest_take_calls(g->fe);
 }

@@ -53,11 +53,11 @@ void st_guest_init(struct st_guest *g, const char *name, unsigned int port, uint
 /** Plugs a new guest in, trying again while the daemon is still busy with the last one. */
 void st_guest_plug(struct st_guest *g);
 
-/** Opens a verified connection. @return false when there is no room now */
-bool st_guest_open(struct st_guest *g, uint64_t cid, uint32_t port);
+/** Opens a verified connection to a guest. @return NULL when there is no room now */
+struct st_guest_end *st_guest_open(struct st_guest *g, uint64_t cid, uint32_t port);
 
-/** The same to a port where nobody is. */
-bool st_guest_open_refused(struct st_guest *g, uint64_t cid, uint32_t port);
+/** The same to the host, at the port of that type. */
+struct st_guest_end *st_guest_open_host(struct st_guest *g);
 
 /** Takes what came, sends what may be sent, carries plans out. @return 0: there was nothing */
 unsigned int st_guest_step(struct st_guest *g);

@@ -102,7 +102,7 @@ play(void *arg)
 	while (!is_over(p) || !__atomic_load_n(&p->peer->done, __ATOMIC_ACQUIRE) ||
 		g->nb_ends > 0) {
 		while (!is_over(p) && g->nb_mine < NB_MINE &&
-			st_guest_open(g, p->peer_cid, 1 + st_below(&g->rng, 1000)))
+			st_guest_open(g, p->peer_cid, 1 + st_below(&g->rng, 1000)) != NULL)
 			;
 		st_guest_turn(g);
 		if (is_over(p) && g->nb_mine == 0)

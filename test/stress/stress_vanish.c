@@ -41,7 +41,8 @@ other_cid(struct st_guest *g)
 static void
 open_some(struct st_guest *g)
 {
-	while (g->nb_mine < NB_MINE && st_guest_open(g, other_cid(g), 1 + st_below(&g->rng, 1000)))
+	while (g->nb_mine < NB_MINE &&
+		st_guest_open(g, other_cid(g), 1 + st_below(&g->rng, 1000)) != NULL)
 		;
 }
 
