@@ -37,6 +37,5 @@ wq_block_end(void)
 	/* Who announces the end runs: what the monitor saw is over too. */
 	wq_worker_clear_flags(w, WQ_W_BLOCKED | WQ_W_SEEN_BLOCKED);
 	wq_pool_unlock(w->pool);
-	wq_monitor_arm();
 	errno = saved;
 }

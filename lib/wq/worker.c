@@ -32,8 +32,11 @@ wq_worker_clear_flags(struct wq_worker *w, uint32_t flags)
 	uint32_t old = w->flags;
 
 	w->flags &= ~flags;
-	if ((old & WQ_W_NOT_RUNNING) && !(w->flags & WQ_W_NOT_RUNNING))
+	if ((old & WQ_W_NOT_RUNNING) && !(w->flags & WQ_W_NOT_RUNNING)) {
 		w->pool->nb_running++;
+		/* From now on it could block unannounced. */
+		wq_monitor_arm();
+	}
 }
 
 void
@@ -154,7 +157,6 @@ serve(struct wq_worker *w)
 		if (pool->nb_idle == 0 && wq_manager_run(w))
 			continue;
 		wq_worker_clear_flags(w, WQ_W_PREP);
-		wq_monitor_arm();
 		work(w);
 		wq_worker_set_flags(w, WQ_W_PREP);
 	}
