@@ -14,11 +14,6 @@
 #define DEFAULT_TIMEOUT_MS 5000
 #define DEFAULT_RING_SIZE  128u
 #define DEFAULT_BUF_ALLOC  (256u << 10)
-#define MIN_CTRL           256u
-#define REGION_GPA(i)      ((UINT64_C(1) << 20) + ((uint64_t)(i) << 32))
-#define EVENT_LEN          4u
-#define NB_EVENTS          8u
-#define PAGE_LEN           4096u
 
 static const struct fe_guest_ops no_ops;
 
@@ -109,170 +104,6 @@ negotiate(struct fe_guest *g)
 	return rc;
 }
 
-static struct fe_vring_conf
-vring_conf(const struct fe_guest *g)
-{
-	return (struct fe_vring_conf){
-		.size = g->conf.ring_size,
-		.event_idx = g->features & FE_F_EVENT_IDX,
-		.indirect = g->features & FE_F_INDIRECT_DESC,
-	};
-}
-
-static uint32_t
-nb_slots(const struct fe_guest *g, const struct fe_layout *layout)
-{
-	if (layout->nb_segs == 1 || g->features & FE_F_INDIRECT_DESC)
-		return g->conf.ring_size;
-	return g->conf.ring_size / layout->nb_segs;
-}
-
-/* Buffers keep the region of the rings to themselves only when there are more regions. */
-static unsigned int
-slot_region(const struct fe_guest *g, uint32_t slot)
-{
-	return g->conf.nb_regions == 1 ? 0 : 1 + slot % (g->conf.nb_regions - 1u);
-}
-
-static int
-alloc_memory(struct fe_guest *g)
-{
-	const struct fe_vring_conf vconf = vring_conf(g);
-	const unsigned int nb_data_regions = g->conf.nb_regions == 1 ? 1 : g->conf.nb_regions - 1u;
-	uint64_t slots_len, first_len;
-	unsigned int i;
-	int rc;
-
-	slots_len = (uint64_t)g->nb_to_guest_slots * g->to_guest.slot_len +
-		(uint64_t)g->nb_from_guest_slots * g->from_guest.slot_len;
-	/* Shares differ by one buffer of each kind at the most. */
-	slots_len = slots_len / nb_data_regions + g->to_guest.slot_len + g->from_guest.slot_len +
-		2 * PAGE_LEN;
-	first_len = fe_vring_mem_len(&vconf) * g->conf.nb_queues + NB_EVENTS * EVENT_LEN + PAGE_LEN;
-	if (g->conf.nb_regions == 1)
-		first_len += slots_len;
-	for (i = 0; i < g->conf.nb_regions; i++) {
-		rc = fe_mem_add(&g->mem, REGION_GPA(i), i == 0 ? first_len : slots_len);
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
-}
-
-static int
-alloc_slots(struct fe_guest *g, const struct fe_layout *layout, uint32_t nb, struct fe_slot **out)
-{
-	uint32_t i;
-
-	*out = calloc(nb, sizeof(**out));
-	if (*out == NULL)
-		return -ENOMEM;
-	for (i = 0; i < nb; i++) {
-		struct fe_slot *slot = &(*out)[i];
-
-		/* The first on a page, so that buffers of a page lie on pages, as in Linux. */
-		slot->va = fe_mem_alloc(
-			&g->mem, slot_region(g, i), layout->slot_len, i == 0 ? PAGE_LEN : 64);
-		if (slot->va == NULL)
-			return -ENOMEM;
-		slot->gpa = fe_mem_gpa(&g->mem, slot->va);
-	}
-	return 0;
-}
-
-static int
-alloc_rings(struct fe_guest *g)
-{
-	const struct fe_vring_conf vconf = vring_conf(g);
-	unsigned int q;
-	int rc;
-
-	for (q = 0; q < g->conf.nb_queues; q++) {
-		rc = fe_vring_init(&g->vrings[q], &g->mem, &vconf);
-		if (rc < 0)
-			return rc;
-	}
-	g->events = fe_mem_alloc(&g->mem, 0, NB_EVENTS * EVENT_LEN, 8);
-	return g->events == NULL ? -ENOMEM : 0;
-}
-
-static int
-alloc_ctrl(struct fe_guest *g)
-{
-	uint32_t nb = MIN_CTRL;
-
-	while (nb < 4u * g->conf.ring_size)
-		nb *= 2;
-	g->ctrl = calloc(nb, sizeof(*g->ctrl));
-	g->ctrl_mask = nb - 1;
-	return g->ctrl == NULL ? -ENOMEM : 0;
-}
-
-static int
-post_event(struct fe_guest *g, uint32_t event)
-{
-	const struct fe_seg seg = {
-		.gpa = fe_mem_gpa(&g->mem, g->events) + event * EVENT_LEN,
-		.len = EVENT_LEN,
-		.to_guest = true,
-	};
-
-	return fe_vring_add(&g->vrings[FE_QUEUE_EVENT], &seg, 1, event, false);
-}
-
-static void
-post_all(struct fe_guest *g)
-{
-	uint32_t i;
-
-	for (i = 0; i < g->nb_to_guest_slots; i++)
-		fe_rx_post(g, i);
-	for (i = 0; g->conf.nb_queues > FE_QUEUE_EVENT && i < NB_EVENTS; i++)
-		post_event(g, i);
-	for (i = 0; i < g->nb_from_guest_slots; i++)
-		g->free_slots[i] = g->nb_from_guest_slots - 1 - i;
-	g->nb_free_slots = g->nb_from_guest_slots;
-	g->ctrl_head = g->ctrl_tail = 0;
-}
-
-static int
-set_up_memory(struct fe_guest *g)
-{
-	int rc;
-
-	rc = fe_layout_make(&g->to_guest, &g->conf.to_guest_shape, 0);
-	if (rc < 0)
-		return rc;
-	rc = fe_layout_make(
-		&g->from_guest, &g->conf.from_guest_shape, g->conf.max_payload + FE_HDR_LEN);
-	if (rc < 0)
-		return rc;
-	g->max_payload = g->from_guest.total_len - FE_HDR_LEN;
-	if (g->max_payload > g->conf.max_payload)
-		g->max_payload = g->conf.max_payload;
-	g->nb_to_guest_slots = nb_slots(g, &g->to_guest);
-	/* Short packets need few descriptors: as many buffers as there can be packets. */
-	g->nb_from_guest_slots = g->conf.ring_size;
-	if (g->nb_to_guest_slots == 0 || g->from_guest.nb_segs > g->conf.ring_size)
-		return -E2BIG;
-	rc = alloc_memory(g);
-	if (rc < 0)
-		return rc;
-	rc = alloc_rings(g);
-	if (rc < 0)
-		return rc;
-	rc = alloc_slots(g, &g->to_guest, g->nb_to_guest_slots, &g->to_guest_slots);
-	if (rc < 0)
-		return rc;
-	rc = alloc_slots(g, &g->from_guest, g->nb_from_guest_slots, &g->from_guest_slots);
-	if (rc < 0)
-		return rc;
-	g->free_slots = calloc(g->nb_from_guest_slots, sizeof(*g->free_slots));
-	if (g->free_slots == NULL)
-		return -ENOMEM;
-	return alloc_ctrl(g);
-}
-
 int
 fe_guest_create(const struct fe_guest_conf *conf, struct fe_guest **out)
 {
@@ -304,10 +135,10 @@ fe_guest_create(const struct fe_guest_conf *conf, struct fe_guest **out)
 	rc = negotiate(g);
 	if (rc < 0)
 		goto fail;
-	rc = set_up_memory(g);
+	rc = fe_setup_memory(g);
 	if (rc < 0)
 		goto fail;
-	post_all(g);
+	fe_setup_post(g);
 	rc = fe_guest_start(g);
 	if (rc < 0)
 		goto fail;
@@ -451,7 +282,7 @@ fe_guest_reset(struct fe_guest *g)
 	g->reset_some = true;
 	for (q = 0; q < g->conf.nb_queues; q++)
 		fe_vring_reset(&g->vrings[q]);
-	post_all(g);
+	fe_setup_post(g);
 }
 
 int
@@ -460,7 +291,7 @@ fe_guest_change_memory(struct fe_guest *g, uint64_t len)
 	int rc;
 
 	if (len > 0) {
-		rc = fe_mem_add(&g->mem, REGION_GPA(g->mem.nb_regions), len);
+		rc = fe_mem_add(&g->mem, FE_REGION_GPA(g->mem.nb_regions), len);
 		return rc < 0 ? rc : fe_vu_set_mem_table(&g->vu, &g->mem);
 	}
 	if (g->mem.nb_regions == g->conf.nb_regions)
@@ -501,10 +332,10 @@ poll_events(struct fe_guest *g)
 	unsigned int nb = 0;
 
 	while (fe_vring_get(vr, &event, &len) > 0) {
-		memcpy(&id, g->events + event * EVENT_LEN, sizeof(id));
+		memcpy(&id, g->events + event * FE_EVENT_LEN, sizeof(id));
 		if (len >= sizeof(id) && g->ops->on_event != NULL)
 			g->ops->on_event(g, le32toh(id));
-		post_event(g, event);
+		fe_setup_post_event(g, event);
 		nb++;
 	}
 	return nb;

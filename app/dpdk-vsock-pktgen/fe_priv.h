@@ -5,13 +5,22 @@
 /**
  * @file
  * What the guest's own files share: packets in fe_tx.c and fe_rx.c, connections in fe_conn.c,
- * memory and rings in fe_guest.c.
+ * memory in fe_setup.c, the life of guest and rings in fe_guest.c.
  */
 
 #include "fe_guest.h"
 
 /* Most control packets that handling one packet can cause (answer, credit, a callback's own). */
 #define FE_CTRL_ROOM 8u
+
+/* Regions of guest memory lie far apart, the first not at 0. */
+#define FE_REGION_GPA(i) ((UINT64_C(1) << 20) + ((uint64_t)(i) << 32))
+#define FE_EVENT_LEN     4u
+
+/* fe_setup.c */
+int fe_setup_memory(struct fe_guest *g);
+void fe_setup_post(struct fe_guest *g);
+int fe_setup_post_event(struct fe_guest *g, uint32_t event);
 
 /* fe_tx.c */
 unsigned int fe_tx_reclaim(struct fe_guest *g);

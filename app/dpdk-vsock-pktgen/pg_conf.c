@@ -15,7 +15,6 @@
 /* How the value of an option is read into its field. */
 enum kind {
 	KIND_FLAG,    /* bool, no value */
-	KIND_NO_FLAG, /* bool, becomes false */
 	KIND_BYTES,   /* uint64_t with suffixes */
 	KIND_BYTES32, /* uint32_t with suffixes */
 	KIND_U32,
@@ -339,9 +338,6 @@ store(struct pg_conf *conf, const struct option_def *def, const char *value)
 	switch (def->kind) {
 	case KIND_FLAG:
 		*(bool *)field = true;
-		return 0;
-	case KIND_NO_FLAG:
-		*(bool *)field = false;
 		return 0;
 	case KIND_BYTES:
 		*(uint64_t *)field = bytes;

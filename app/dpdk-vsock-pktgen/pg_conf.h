@@ -50,7 +50,6 @@ struct pg_conf {
 	uint32_t port;
 	bool reverse; /**< Data goes from the one that accepts. */
 	bool duplex;
-	bool keep_idle_open;
 	uint64_t rate;        /**< Bytes per second of all senders; 0: no limit. */
 	uint64_t interval_ns; /**< Between a round trip's end and the next; idle: between probes. */
 	unsigned int burst;

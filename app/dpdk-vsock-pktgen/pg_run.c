@@ -1,30 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* The life of a run: guests, phases, the loop, and waiting when there is nothing to do. */
+/* The life of a run: the phases, the loop, and what the watch over both finds. */
 
 #include "pg_run.h"
 
-#include <errno.h>
-#include <sched.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/resource.h>
 #include <time.h>
-#include <unistd.h>
-
-#include "fe_host.h"
 
 #define TICK_NS      UINT64_C(100000000)
 #define POLL_BURST   128u
-#define NB_EVENTS    64
-#define READ_BUDGET  4u
-#define READY_BUDGET 64u
-#define SPIN_ROUNDS  200u /* without work before a wait, adaptive */
-#define EPOLL_ROUNDS 8u   /* busy rounds between looks at epoll */
-#define QUIET_ROUNDS 16u  /* rounds between looks at guests that do nothing */
-#define MAX_WAIT_NS  UINT64_C(20000000)
+#define EPOLL_ROUNDS 8u  /* busy rounds between looks at epoll */
+#define QUIET_ROUNDS 16u /* rounds between looks at guests that do nothing */
 
 static volatile sig_atomic_t signalled;
 
@@ -74,215 +61,6 @@ pg_run_counts(const struct pg_run *run, struct pg_counts *counts)
 	}
 }
 
-static int
-guest_watch(struct pg_guest *guest)
-{
-	const int epoll_fd = guest->run->epoll_fd;
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = &guest->call};
-	unsigned int q;
-
-	guest->call.source = PG_SOURCE_CALL;
-	for (q = 0; q < guest->run->conf->nb_queues; q++) {
-		if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fe_guest_call_fd(guest->fe, q), &event) < 0)
-			return -errno;
-	}
-	return 0;
-}
-
-/* For devices that connect: the listening socket lives until the device came. */
-static int
-guest_create(struct pg_guest *guest, struct fe_guest_conf *fe_conf)
-{
-	int rc;
-
-	if (!guest->conf->listen) {
-		fe_conf->path = guest->conf->iface;
-		return fe_guest_create(fe_conf, &guest->fe);
-	}
-	fe_conf->listen_fd = fe_vu_listen(guest->conf->iface);
-	if (fe_conf->listen_fd < 0)
-		return fe_conf->listen_fd;
-	fe_conf->path = NULL;
-	rc = fe_guest_create(fe_conf, &guest->fe);
-	close(fe_conf->listen_fd);
-	unlink(guest->conf->iface);
-	return rc;
-}
-
-static int
-guest_start(struct pg_guest *guest)
-{
-	const struct pg_run *run = guest->run;
-	const struct pg_conf *conf = run->conf;
-	struct fe_guest_conf fe_conf = {
-		.ring_size = conf->ring_size,
-		.nb_queues = conf->nb_queues,
-		.nb_regions = conf->nb_regions,
-		.to_guest_shape = conf->to_guest,
-		.from_guest_shape = conf->from_guest,
-		.buf_alloc = conf->buf_alloc,
-		.features = FE_F_STREAM | (conf->event_idx ? FE_F_EVENT_IDX : 0) |
-			(conf->indirect ? FE_F_INDIRECT_DESC : 0),
-		.required = conf->type == FE_TYPE_SEQPACKET ? FE_F_SEQPACKET : 0,
-		.ops = &pg_end_ops,
-		.user = guest,
-	};
-	const char *what = guest->conf->iface;
-	int rc;
-
-	rc = guest_create(guest, &fe_conf);
-	if (rc == 0)
-		rc = guest_watch(guest);
-	if (rc == 0 && guest->conf->uds != NULL) {
-		what = guest->conf->uds;
-		rc = pg_open_listen(guest);
-	}
-	if (rc < 0) {
-		pg_result_fail(run->result, PG_ERROR, "%s: %s", what, strerror(-rc));
-		return rc;
-	}
-	if (guest->conf->cid != 0 && guest->conf->cid != guest->fe->cid) {
-		pg_result_fail(run->result, PG_ERROR, "%s: the device says CID %llu, not %llu",
-			guest->conf->iface, (unsigned long long)guest->fe->cid,
-			(unsigned long long)guest->conf->cid);
-		return -EINVAL;
-	}
-	return 0;
-}
-
-static bool
-path_possible(const struct pg_run *run, enum pg_path path)
-{
-	unsigned int i;
-
-	if (path == PG_PATH_GUEST_GUEST)
-		return run->conf->nb_guests > 1;
-	for (i = 0; i < run->conf->nb_guests; i++) {
-		if (run->conf->guests[i].uds == NULL)
-			return false;
-	}
-	return true;
-}
-
-/* Who the connection is between. */
-static void
-plan_conn(struct pg_run *run, struct pg_conn *conn)
-{
-	const unsigned int nb_guests = run->conf->nb_guests;
-	enum pg_path path = run->conf->scenario->path;
-	unsigned int turn = conn->idx;
-
-	if (path == PG_PATH_ANY) {
-		path = turn % PG_NB_PATHS;
-		turn /= PG_NB_PATHS;
-		while (!path_possible(run, path))
-			path = (path + 1) % PG_NB_PATHS;
-	}
-	conn->path = (uint8_t)path;
-	if (path == PG_PATH_GUEST_GUEST) {
-		conn->from = &run->guests[turn % (nb_guests / 2) * 2];
-		conn->to = conn->from + 1;
-	} else {
-		conn->from = conn->to = &run->guests[turn % nb_guests];
-	}
-}
-
-static int
-plan(struct pg_run *run)
-{
-	const struct pg_conf *conf = run->conf;
-	uint32_t i;
-
-	run->nb_conns = conf->nb_conns + conf->nb_load_conns + conf->nb_idle_conns;
-	run->conns = calloc(run->nb_conns, sizeof(*run->conns));
-	run->active = calloc(run->nb_conns, sizeof(*run->active));
-	run->opening = calloc(conf->nb_opening, sizeof(*run->opening));
-	if (run->conns == NULL || run->active == NULL || run->opening == NULL)
-		return -ENOMEM;
-	for (i = 0; i < run->nb_conns; i++) {
-		struct pg_conn *conn = &run->conns[i];
-
-		conn->idx = i;
-		conn->role = (uint8_t)conf->scenario->role;
-		if (i >= conf->nb_conns)
-			conn->role = PG_ROLE_STREAM;
-		if (i >= conf->nb_conns + conf->nb_load_conns)
-			conn->role = PG_ROLE_IDLE;
-		plan_conn(run, conn);
-		if (conn->role == PG_ROLE_CONNECT)
-			pg_role_opened(conn);
-	}
-	return 0;
-}
-
-static int
-set_up(struct pg_run *run)
-{
-	const struct pg_conf *conf = run->conf;
-	unsigned int i;
-	int rc = -ENOMEM;
-
-	run->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	run->guests = calloc(conf->nb_guests, sizeof(*run->guests));
-	run->io = calloc(1, PG_IO_LEN);
-	run->io_in = malloc(PG_IO_LEN);
-	if (run->epoll_fd < 0 || run->guests == NULL || run->io == NULL || run->io_in == NULL)
-		goto fail;
-	for (i = 0; i < conf->nb_guests; i++) {
-		run->guests[i] = (struct pg_guest){
-			.run = run, .conf = &conf->guests[i], .idx = i, .listen_fd = -1};
-	}
-	rc = plan(run);
-	if (rc < 0)
-		goto fail;
-	for (i = 0; i < conf->nb_guests; i++) {
-		rc = guest_start(&run->guests[i]);
-		if (rc < 0)
-			goto fail;
-	}
-	run->result->backend_features = run->guests[0].fe->features;
-	return 0;
-
-fail:
-	pg_result_fail(run->result, PG_ERROR, "%s", strerror(-rc));
-	return rc;
-}
-
-static void
-tear_down(struct pg_run *run)
-{
-	unsigned int i, s;
-
-	for (i = 0; run->guests != NULL && i < run->conf->nb_guests; i++) {
-		struct pg_guest *guest = &run->guests[i];
-
-		fe_guest_destroy(guest->fe);
-		if (guest->listen_fd >= 0) {
-			close(guest->listen_fd);
-			fe_host_unlink(guest->conf->uds, run->conf->port);
-		}
-	}
-	for (i = 0; run->conns != NULL && i < run->nb_conns; i++) {
-		for (s = 0; s < 2; s++) {
-			struct pg_end *end = run->conns[i].ends[s];
-
-			if (end != NULL && end->fd >= 0)
-				close(end->fd);
-		}
-	}
-	for (i = 0; i < run->nb_slabs; i++)
-		free(run->slabs[i]);
-	if (run->epoll_fd >= 0)
-		close(run->epoll_fd);
-	free(run->slabs);
-	free(run->guests);
-	free(run->conns);
-	free(run->active);
-	free(run->opening);
-	free(run->io);
-	free(run->io_in);
-}
-
 static unsigned int
 poll_guests(struct pg_run *run, unsigned int round)
 {
@@ -299,121 +77,6 @@ poll_guests(struct pg_run *run, unsigned int round)
 		}
 	}
 	return work;
-}
-
-static void
-handle_event(const struct epoll_event *event)
-{
-	struct pg_watch *watch = event->data.ptr;
-
-	if (watch->source == PG_SOURCE_END) {
-		struct pg_end *end = (struct pg_end *)(void *)watch;
-
-		if (event->events & EPOLLOUT)
-			end->writable = true;
-		if (event->events & ~(uint32_t)EPOLLOUT && end->fd >= 0) {
-			end->readable = true;
-			pg_end_ready(end);
-		}
-	} else if (watch->source == PG_SOURCE_LISTEN) {
-		pg_open_accept((struct pg_guest *)(void *)((char *)watch -
-			offsetof(struct pg_guest, listen)));
-	} else {
-		struct pg_guest *guest = (struct pg_guest *)(void *)watch;
-
-		fe_guest_take_calls(guest->fe);
-		guest->due = true;
-	}
-}
-
-static unsigned int
-take_events(struct pg_run *run, uint64_t timeout_ns)
-{
-	const struct timespec timeout = {
-		.tv_sec = (time_t)(timeout_ns / 1000000000u),
-		.tv_nsec = (long)(timeout_ns % 1000000000u),
-	};
-	struct epoll_event events[NB_EVENTS];
-	int i, nb;
-
-	nb = epoll_pwait2(run->epoll_fd, events, NB_EVENTS, &timeout, NULL);
-	if (nb < 0 && errno == ENOSYS)
-		nb = epoll_wait(run->epoll_fd, events, NB_EVENTS, (int)(timeout_ns / 1000000u));
-	for (i = 0; i < nb; i++)
-		handle_event(&events[i]);
-	return nb > 0 ? (unsigned int)nb : 0;
-}
-
-static unsigned int
-read_ready(struct pg_run *run)
-{
-	unsigned int i, work = 0;
-
-	for (i = 0; i < run->nb_hot; i++) {
-		struct pg_end *end = run->hot_ends[i];
-
-		work += pg_end_read(end, READ_BUDGET);
-	}
-	for (i = 0; i < READY_BUDGET && run->ready != NULL; i++) {
-		struct pg_end *end = run->ready;
-
-		run->ready = end->next;
-		if (run->ready == NULL)
-			run->ready_last = &run->ready;
-		end->queued = false;
-		if (end->fd < 0) {
-			pg_end_free(end);
-			continue;
-		}
-		work += pg_end_read(end, READ_BUDGET);
-		if (end->fd >= 0 && end->readable)
-			pg_end_ready(end);
-	}
-	return work;
-}
-
-/* Until when the loop may sleep at the most. */
-static uint64_t
-wait_ns(const struct pg_run *run)
-{
-	uint64_t until_ns = run->now_ns + MAX_WAIT_NS;
-	uint32_t i;
-
-	if (run->conf->scenario->role == PG_ROLE_IDLE && run->probe == NULL &&
-		run->probe_ns < until_ns)
-		until_ns = run->probe_ns;
-	if (run->conf->rate > 0 && until_ns > run->now_ns + 100000)
-		until_ns = run->now_ns + 100000;
-	for (i = 0; i < run->nb_active; i++) {
-		const uint64_t next_ns = run->conns[run->active[i]].next_ns;
-
-		if (next_ns > run->now_ns && next_ns < until_ns)
-			until_ns = next_ns;
-	}
-	return until_ns > run->now_ns ? until_ns - run->now_ns : 0;
-}
-
-static void
-wait_for_work(struct pg_run *run, unsigned int idle_rounds)
-{
-	const enum pg_wait mode = run->conf->wait;
-	bool work = false;
-	unsigned int i;
-
-	if (mode == PG_WAIT_POLL || (mode == PG_WAIT_ADAPTIVE && idle_rounds < SPIN_ROUNDS)) {
-		sched_yield();
-		take_events(run, 0);
-		return;
-	}
-	for (i = 0; i < run->conf->nb_guests; i++) {
-		if (fe_guest_arm(run->guests[i].fe)) {
-			run->guests[i].due = true;
-			work = true;
-		}
-	}
-	take_events(run, work ? 0 : wait_ns(run));
-	for (i = 0; i < run->conf->nb_guests; i++)
-		fe_guest_disarm(run->guests[i].fe);
 }
 
 static void
@@ -598,8 +261,8 @@ loop(struct pg_run *run)
 		run->now_ns = pg_now_ns();
 		work = poll_guests(run, round++);
 		if (round % EPOLL_ROUNDS == 0)
-			work += take_events(run, 0);
-		work += read_ready(run);
+			work += pg_wait_events(run, 0);
+		work += pg_wait_read(run);
 		if (run->phase == PG_PHASE_OPEN)
 			work += pg_open_some(run);
 		else if (run->phase < PG_PHASE_CLOSE)
@@ -613,21 +276,9 @@ loop(struct pg_run *run)
 			idle_rounds = 0;
 			continue;
 		}
-		wait_for_work(run, idle_rounds++);
+		pg_wait(run, idle_rounds++);
 	}
 	check_faults(run);
-}
-
-/* Each connection of a host program is a descriptor. */
-static void
-raise_limits(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
 }
 
 enum pg_status
@@ -645,7 +296,6 @@ pg_run(const struct pg_conf *conf, struct pg_result *result)
 	run.now_ns = run.start_ns = run.phase_ns = run.progress_ns = pg_now_ns();
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
-	raise_limits();
 	if (conf->scenario->role == PG_ROLE_PING || conf->scenario->role == PG_ROLE_IDLE)
 		result->hist_of = "round_trip";
 	else if (conf->scenario->role == PG_ROLE_CONNECT)
@@ -654,9 +304,9 @@ pg_run(const struct pg_conf *conf, struct pg_result *result)
 		result->status = PG_ERROR;
 		return result->status;
 	}
-	if (set_up(&run) == 0)
+	if (pg_setup(&run) == 0)
 		loop(&run);
 	pg_live_close(run.live);
-	tear_down(&run);
+	pg_setup_undo(&run);
 	return result->status;
 }

@@ -44,7 +44,6 @@ struct pg_guest {
 	struct pg_run *run;
 	const struct pg_guest_conf *conf;
 	struct fe_guest *fe;
-	unsigned int idx;
 	int listen_fd;
 	bool busy;     /**< Has connections that do something: polled in each round. */
 	bool answered; /**< A connection to it, or through it to the host, was opened. */
@@ -156,6 +155,15 @@ struct pg_run {
 /* pg_run.c */
 uint64_t pg_now_ns(void);
 void pg_run_counts(const struct pg_run *run, struct pg_counts *counts);
+
+/* pg_setup.c: guests and plan. @return 0; -errno, told as the result */
+int pg_setup(struct pg_run *run);
+void pg_setup_undo(struct pg_run *run);
+
+/* pg_wait.c: events, and the wait for them. */
+unsigned int pg_wait_events(struct pg_run *run, uint64_t timeout_ns);
+unsigned int pg_wait_read(struct pg_run *run);
+void pg_wait(struct pg_run *run, unsigned int idle_rounds);
 
 /* pg_end.c: one end. */
 struct pg_end *pg_end_new(struct pg_run *run, struct pg_guest *guest, uint8_t side);

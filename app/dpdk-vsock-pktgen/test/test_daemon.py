@@ -69,26 +69,33 @@ mixed --conns 30 --duplex --size 64,1500,30000 --type seqpacket --shape 3776
 """
 
 
+# With the last guest alone, to whose listening socket the daemon connects, again and again.
+CLIENT_RUNS = """
+guest-to-host --size 64,64K
+host-to-guest --size 64,64K --queues 3
+"""
+
+
 def start(program, lcores, folder):
     command = [program, "--no-pci", "--no-huge", "-m", "512", "--lcores", lcores,
                f"--file-prefix=pktgen{os.getpid()}"]
     for i in range(NB_GUESTS):
         command += ["--vdev", f"vsock_vhost{i},iface={folder}/{i}.sock,cid={3 + i},"
                               f"uds={folder}/{i}.vsock"]
+    command += ["--vdev", f"vsock_vhost_client,iface={folder}/client.sock,cid=99,client=1,"
+                          f"uds={folder}/client.vsock"]
     with open(folder / "log", "wb") as log:
         daemon = subprocess.Popen(command, stdout=log, stderr=log)
     deadline = time.monotonic() + START_S
-    while not (folder / f"{NB_GUESTS - 1}.vsock").exists():
+    while not (folder / "client.vsock").exists():
         if daemon.poll() is not None or time.monotonic() > deadline:
             sys.exit("the daemon does not start:\n" + (folder / "log").read_text())
         time.sleep(0.05)
     return daemon
 
 
-def run(pktgen, line, seconds, folder):
+def run(pktgen, line, seconds, guests):
     """None, or what was wrong."""
-    guests = [f"--guest=iface={folder}/{i}.sock,uds={folder}/{i}.vsock,cid={3 + i}"
-              for i in range(NB_GUESTS)]
     command = [pktgen, "--quiet", "--verify", "--stall", "30", "--seconds", seconds, "--warmup",
                "0.05", *guests, "--scenario", *line.split()]
     try:
@@ -106,10 +113,14 @@ def main():
     folder = Path(tempfile.mkdtemp(prefix="vsock-pktgen-"))
     daemon = start(daemon_program, lcores, folder)
     failed = 0
-    lines = RUNS.split("\n")[1:-1]
+    servers = [f"--guest=iface={folder}/{i}.sock,uds={folder}/{i}.vsock,cid={3 + i}"
+               for i in range(NB_GUESTS)]
+    client = [f"--guest=iface={folder}/client.sock,uds={folder}/client.vsock,cid=99,listen=1"]
+    lines = [(line, servers) for line in RUNS.split("\n")[1:-1]]
+    lines += [(line, client) for line in CLIENT_RUNS.split("\n")[1:-1]]
     try:
-        for line in lines:
-            wrong = run(pktgen, line, seconds, folder)
+        for line, guests in lines:
+            wrong = run(pktgen, line, seconds, guests)
             if daemon.poll() is not None:
                 wrong = f"the daemon is gone: {daemon.returncode}, after {wrong}"
             if wrong:
