@@ -76,8 +76,8 @@ burn_func(struct wq_work *work)
 	uint64_t end = test_now_us() + (uint64_t)TIMEOUT_MS * 1000;
 
 	(void)work;
-	while (test_load(&nb_done) == 0 && test_now_us() < end)
-		;
+	while (test_load(&nb_done) == 0)
+		CHECK(test_now_us() < end);
 }
 
 /* A work starts though another one burns the CPU: by flag, or found by the monitor. */
@@ -125,6 +125,51 @@ test_burner_is_counted(void)
 	test_store(&nb_done, 1);
 	wq_destroy(wq);
 	CHECK(hogs == 1);
+}
+
+static int
+find_found(const struct wq_stats_wq *s, void *arg)
+{
+	if (strcmp(s->name, "found") == 0)
+		*(uint64_t *)arg = s->blocked;
+	return 0;
+}
+
+/*
+ * A worker that was found blocked goes on with a work that burns, while the monitor has gone to sleep
+ * since: it is watched again.
+ */
+static void
+test_found_then_burns(void)
+{
+	struct item blocked = {.announce = false}, burner, it;
+	struct workqueue *wq, *other;
+	uint64_t found = 0;
+
+	CHECK(wq_alloc("found", 0, 1, &wq) == 0);
+	CHECK(wq_alloc("other", 0, 0, &other) == 0);
+	gate = 0;
+	nb_done = 0;
+	wq_work_init(&blocked.work, block_func);
+	wq_work_init(&burner.work, burn_func);
+	wq_work_init(&it.work, done_func);
+	CHECK(wq_queue_work_on(0, wq, &blocked.work));
+	CHECK(wq_queue_work_on(0, wq, &burner.work));
+	for (unsigned i = 0; i < 3000 && found == 0; i++) {
+		test_sleep_us(10000);
+		CHECK(wq_stats_visit_wqs(find_found, &found) == 0);
+	}
+	CHECK(found == 1);
+	/* Long enough for the monitor to sleep; that it does not is no fault. */
+	test_sleep_us(100000);
+	test_store(&gate, 1);
+	/* max_active 1: the same worker takes it. */
+	while (wq_work_pending(&burner.work))
+		test_sleep_us(100);
+	CHECK(wq_queue_work_on(0, other, &it.work));
+	CHECK(test_reaches(&nb_done, 1));
+	wq_destroy(other);
+	wq_destroy(wq);
 }
 
 /* The kernel's example: events in their order. */
@@ -297,6 +342,7 @@ main(void)
 	behind_burner(0);
 	behind_burner(WQ_CPU_INTENSIVE);
 	RUN(test_burner_is_counted);
+	RUN(test_found_then_burns);
 	RUN(test_wrappers);
 	for (unsigned i = 0; i < 2; i++) {
 		announced = i == 0;
