@@ -99,7 +99,7 @@ def test_stalled_front_end_stalls_nobody_else(rig, nb_bytes):
     stalled.get_features()
     stalled.send_raw(stalled.frame(Req.SET_FEATURES, bytes(8))[:nb_bytes])
     host.send(b"x" * 1000)
-    rig.until(lambda: len(conn.rx) == 1000, "data on the running port", timeout=5)
+    rig.until(lambda: len(conn.rx) == 1000, "data on the running port")
     rig.unplug(running)
     start = time.monotonic()
     rig.still_works(rig.guest(4))

@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 from conftest import needs_daemon
-from daemon import STOP_TIMEOUT, Daemon, sanitized
+from daemon import Daemon, stop_timeout
 from test_cmdline import refuses
 from vhost_user import FrontEnd, Req
 from vsock_codec import Op
@@ -22,8 +22,7 @@ def end(rig, sig=signal.SIGTERM):
     """Send the signal and run the loop until the process is gone; checks status, time and files."""
     daemon = rig.daemon
     daemon.process.send_signal(sig)
-    limit = 12 if sanitized() else STOP_TIMEOUT
-    rig.until(lambda: daemon.process.poll() is not None, "end of the process", timeout=limit)
+    rig.until(lambda: daemon.process.poll() is not None, "end of the process", stop_timeout())
     assert daemon.process.returncode == 0, daemon.stderr()
     for port in daemon.ports.values():
         for path in daemon.sockets_of(port):
