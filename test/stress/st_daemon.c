@@ -320,18 +320,47 @@ st_daemon_port(unsigned int port, const char *key)
 	return value;
 }
 
-int64_t
-st_daemon_drops(const char *reason)
+void
+st_daemon_await_port(unsigned int port, const char *key, int64_t value)
 {
-	json_t *answer = st_daemon_ask("/vsock/stats");
+	const uint64_t deadline = st_now_us() + st_stall_us();
+
+	while (st_daemon_port(port, key) != value) {
+		st_daemon_check_alive();
+		if (st_now_us() > deadline)
+			ST_FAIL("vsock_vhost%u: %s is %" PRId64 ", not %" PRId64, port, key,
+				st_daemon_port(port, key), value);
+		st_sleep_us(POLL_US);
+	}
+}
+
+static int64_t
+drops_of(const char *command, const char *reason)
+{
+	json_t *answer = st_daemon_ask(command);
 	json_t *drop = json_object_get(json_object_get(answer, "drops"), reason);
 	int64_t value;
 
 	if (!json_is_integer(drop))
-		ST_FAIL("/vsock/stats does not tell %s", reason);
+		ST_FAIL("%s does not tell %s", command, reason);
 	value = json_integer_value(drop);
 	json_decref(answer);
 	return value;
+}
+
+int64_t
+st_daemon_drops(const char *reason)
+{
+	return drops_of("/vsock/stats", reason);
+}
+
+int64_t
+st_daemon_port_drops(unsigned int port, const char *reason)
+{
+	char command[64];
+
+	snprintf(command, sizeof(command), "/vsock/port,vsock_vhost%u", port);
+	return drops_of(command, reason);
 }
 
 int64_t

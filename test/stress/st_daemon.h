@@ -44,6 +44,12 @@ json_t *st_daemon_ask(const char *command);
 /** @return an integer of /vsock/port of port @p port. Context: any thread. */
 int64_t st_daemon_port(unsigned int port, const char *key);
 
+/** Waits until /vsock/port of port @p port says @p value. */
+void st_daemon_await_port(unsigned int port, const char *key, int64_t value);
+
+/** @return a drop counter of port @p port. Context: any thread. */
+int64_t st_daemon_port_drops(unsigned int port, const char *reason);
+
 /** @return a drop counter of all ports together. Context: any thread. */
 int64_t st_daemon_drops(const char *reason);
 

@@ -161,6 +161,13 @@ st_guest_plug(struct st_guest *g)
 }
 
 void
+st_guest_attach(struct st_guest *g)
+{
+	st_guest_plug(g);
+	st_daemon_await_port(g->port, "connected", 1);
+}
+
+void
 st_guest_unplug(struct st_guest *g, bool orderly)
 {
 	struct st_guest_end *end;

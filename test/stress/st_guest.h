@@ -53,6 +53,12 @@ void st_guest_init(struct st_guest *g, const char *name, unsigned int port, uint
 /** Plugs a new guest in, trying again while the daemon is still busy with the last one. */
 void st_guest_plug(struct st_guest *g);
 
+/**
+ * The same, and waits until the daemon serves it: the last message of the handshake is answered
+ * before the device is there, and others' connections to it are refused until then.
+ */
+void st_guest_attach(struct st_guest *g);
+
 /** Opens a verified connection to a guest. @return NULL when there is no room now */
 struct st_guest_end *st_guest_open(struct st_guest *g, uint64_t cid, uint32_t port);
 

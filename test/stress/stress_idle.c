@@ -193,7 +193,7 @@ play_with(const char *spin_us)
 		/* Both ways to ask for calls and kicks. */
 		if (i == 1)
 			guests[i].conf.features &= ~FE_F_EVENT_IDX;
-		st_guest_plug(&guests[i]);
+		st_guest_attach(&guests[i]);
 	}
 	st_host_init(&host, "host", 2, NB_GUESTS);
 	host.policy.seqpacket = 0;

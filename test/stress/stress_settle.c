@@ -134,7 +134,7 @@ run(bool both)
 		p->guest.conf.nb_regions = (uint8_t)(1 + 2 * i);
 		p->peer_cid = ST_FIRST_CID + 1 - i;
 		p->restless = both || i == 0;
-		st_guest_plug(&p->guest);
+		st_guest_attach(&p->guest);
 	}
 	for (i = 0; i < NB_GUESTS; i++)
 		ST_CHECK_EQ(pthread_create(&threads[i], NULL, play, &players[i]), 0);

@@ -191,7 +191,7 @@ main(void)
 		players[i].guest.policy.lenient = true;
 		if (i < NB_STAYING) {
 			players[i].guest.firm_cid = ST_FIRST_CID + 1 - i;
-			st_guest_plug(&players[i].guest);
+			st_guest_attach(&players[i].guest);
 		}
 	}
 	for (i = 0; i < NB_GUESTS; i++)
