@@ -371,8 +371,7 @@ st_daemon_lcores(const char *key)
 	int64_t sum = 0;
 
 	ST_CHECK(json_object_size(answer) > 0);
-	json_object_foreach(answer, name, row)
-		sum += json_integer_value(json_object_get(row, key));
+	json_object_foreach(answer, name, row) sum += json_integer_value(json_object_get(row, key));
 	json_decref(answer);
 	return sum;
 }

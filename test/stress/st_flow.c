@@ -59,8 +59,8 @@ st_flow_initiate(struct st_flow *f, const struct st_policy *policy, struct st_rn
 }
 
 void
-st_flow_accept(struct st_flow *f, const struct st_policy *policy, bool seqpacket,
-	struct st_rng *rng)
+st_flow_accept(
+	struct st_flow *f, const struct st_policy *policy, bool seqpacket, struct st_rng *rng)
 {
 	*f = (struct st_flow){.policy = policy, .opened = true, .seqpacket = seqpacket};
 	make_plan(f, rng);
@@ -131,8 +131,8 @@ take_preamble(struct st_flow *f)
 
 	memcpy(&pre, f->preamble, sizeof(pre));
 	if (pre.magic != MAGIC || pre.len < ST_PREAMBLE_LEN)
-		ST_FAIL("a connection begins with something else: %#" PRIx32 ", %" PRIu64, pre.magic,
-			pre.len);
+		ST_FAIL("a connection begins with something else: %#" PRIx32 ", %" PRIu64,
+			pre.magic, pre.len);
 	if (f->initiator && pre.seed != f->rx_seed)
 		ST_FAIL("the answer is another connection's");
 	f->peer_plan = (uint8_t)pre.flags;
@@ -176,9 +176,8 @@ st_flow_receive(struct st_flow *f, const void *buf, uint32_t len)
 void
 st_flow_border(struct st_flow *f)
 {
-	const uint64_t want = f->rx_msg_end == 0
-		? ST_PREAMBLE_LEN
-		: msg_end(f->rx_seed, f->rx_msg_end, f->rx_len);
+	const uint64_t want = f->rx_msg_end == 0 ? ST_PREAMBLE_LEN
+						 : msg_end(f->rx_seed, f->rx_msg_end, f->rx_len);
 
 	if (f->rx_off != want)
 		ST_FAIL("a message ends at byte %" PRIu64 ", not %" PRIu64, f->rx_off, want);

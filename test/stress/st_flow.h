@@ -33,32 +33,32 @@ enum st_plan {
 
 /** How likely what is; percent. */
 struct st_policy {
-	uint32_t max_len;      /**< Bytes of one direction, the preamble aside. */
-	unsigned int half;     /**< ST_PLAN_HALF */
-	unsigned int close;    /**< ST_PLAN_CLOSE */
-	unsigned int reset;    /**< ST_PLAN_RESET */
-	unsigned int give_up;  /**< ST_PLAN_GIVE_UP, of initiators. */
+	uint32_t max_len;     /**< Bytes of one direction, the preamble aside. */
+	unsigned int half;    /**< ST_PLAN_HALF */
+	unsigned int close;   /**< ST_PLAN_CLOSE */
+	unsigned int reset;   /**< ST_PLAN_RESET */
+	unsigned int give_up; /**< ST_PLAN_GIVE_UP, of initiators. */
 	unsigned int seqpacket;
 	bool lenient; /**< Connections may be cut for reasons outside of them. */
 };
 
 struct st_flow {
 	uint64_t tx_seed;
-	uint64_t tx_len;   /**< With the preamble. */
+	uint64_t tx_len; /**< With the preamble. */
 	uint64_t tx_off;
 	uint64_t tx_limit; /**< Not to be passed now. */
 	uint64_t rx_seed;
-	uint64_t rx_len;   /**< 0: not known yet. */
+	uint64_t rx_len; /**< 0: not known yet. */
 	uint64_t rx_off;
 	uint64_t rx_msg_end; /**< seqpacket: where the message under way ends. */
 	uint64_t turn_at;    /**< ST_PLAN_CLOSE, _RESET: at this many bytes of both directions. */
 	uint64_t moved_us;   /**< Last progress. */
 	uint8_t preamble[ST_PREAMBLE_LEN]; /**< Received so far. */
-	uint8_t plan;        /**< enum st_plan */
-	uint8_t peer_plan;   /**< From its preamble. */
+	uint8_t plan;                      /**< enum st_plan */
+	uint8_t peer_plan;                 /**< From its preamble. */
 	bool initiator;
 	bool seqpacket;
-	bool echo;   /**< The acceptor sends as much as it received, no more and at once. */
+	bool echo; /**< The acceptor sends as much as it received, no more and at once. */
 	bool refused_expected; /**< Nobody is at that port. */
 	bool opened;
 	bool firm; /**< A lenient policy is not meant for this one. */
@@ -69,7 +69,7 @@ struct st_flow_stats {
 	uint64_t nb_complete; /**< Ends that sent and received everything. */
 	uint64_t nb_cut;      /**< Ends that did not, and had reasons. */
 	uint64_t nb_refused;
-	uint64_t nb_bytes;    /**< Received and verified. */
+	uint64_t nb_bytes; /**< Received and verified. */
 };
 
 /** What an initiator begins with. */

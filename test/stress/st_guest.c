@@ -90,8 +90,7 @@ on_data(struct fe_conn *conn, const struct fe_data *data)
 	if (end == NULL)
 		return;
 	for (i = 0; i < data->nb_iov; i++)
-		st_flow_receive(&end->flow, data->iov[i].iov_base,
-			(uint32_t)data->iov[i].iov_len);
+		st_flow_receive(&end->flow, data->iov[i].iov_base, (uint32_t)data->iov[i].iov_len);
 	if (data->flags & FE_SEQ_EOM)
 		st_flow_border(&end->flow);
 }
@@ -221,8 +220,7 @@ st_guest_open_host(struct st_guest *g)
 {
 	struct st_guest_end *end = new_initiator(g);
 
-	return request(
-		end, FE_CID_HOST, end->flow.seqpacket ? ST_HOST_SEQPACKET : ST_HOST_STREAM);
+	return request(end, FE_CID_HOST, end->flow.seqpacket ? ST_HOST_SEQPACKET : ST_HOST_STREAM);
 }
 
 /* @return packets sent; -1: the ring is full */
@@ -287,9 +285,9 @@ check_stalls(struct st_guest *g)
 	if (now_us - g->stall_checked_us < STALL_CHECK_US)
 		return;
 	g->stall_checked_us = now_us;
-	TAILQ_FOREACH(end, &g->ends, next) {
-		snprintf(where, sizeof(where), "%s: port %u with %" PRIu64 ":%u, credit %u", g->name,
-			end->conn->local_port, end->conn->peer_cid, end->conn->peer_port,
+	TAILQ_FOREACH (end, &g->ends, next) {
+		snprintf(where, sizeof(where), "%s: port %u with %" PRIu64 ":%u, credit %u",
+			g->name, end->conn->local_port, end->conn->peer_cid, end->conn->peer_port,
 			fe_conn_credit(end->conn));
 		st_flow_check_stall(&end->flow, now_us, where);
 	}

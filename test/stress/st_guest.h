@@ -29,20 +29,20 @@ struct st_guest_end {
 
 struct st_guest {
 	const char *name;
-	unsigned int port;           /**< The daemon's. */
-	struct fe_guest_conf conf;   /**< Path and callbacks are filled in by st_guest_plug(). */
+	unsigned int port;         /**< The daemon's. */
+	struct fe_guest_conf conf; /**< Path and callbacks are filled in by st_guest_plug(). */
 	struct st_policy policy;
 	struct st_rng rng;
-	struct fe_guest *fe;         /**< NULL: unplugged. */
+	struct fe_guest *fe; /**< NULL: unplugged. */
 	TAILQ_HEAD(, st_guest_end) ends;
 	unsigned int nb_ends;
-	unsigned int nb_mine;        /**< Of these, opened here. */
+	unsigned int nb_mine; /**< Of these, opened here. */
 	struct st_flow_stats stats;
-	uint64_t firm_cid;           /**< Connections with it are never cut, whatever the policy
+	uint64_t firm_cid; /**< Connections with it are never cut, whatever the policy
 					says; 0: none. */
-	uint64_t junk_cid;           /**< Connections from here are not looked at; 0: none. */
-	bool hold_rx;                /**< Takes and posts no RX buffers. */
-	int wait_ms;                 /**< Longest sleep in st_guest_wait(). */
+	uint64_t junk_cid; /**< Connections from here are not looked at; 0: none. */
+	bool hold_rx;      /**< Takes and posts no RX buffers. */
+	int wait_ms;       /**< Longest sleep in st_guest_wait(). */
 	uint64_t stall_checked_us;
 	uint64_t nb_incarnations;
 };

@@ -75,8 +75,8 @@ st_host_open(struct st_host *h, uint32_t port)
 	if (h->nb_ends + 2 >= MAX_FDS)
 		return NULL;
 	st_flow_initiate(&flow, &h->policy, &h->rng);
-	fd = fe_host_connect(st_daemon_uds(h->port), port,
-		flow.seqpacket ? FE_TYPE_SEQPACKET : FE_TYPE_STREAM);
+	fd = fe_host_connect(
+		st_daemon_uds(h->port), port, flow.seqpacket ? FE_TYPE_SEQPACKET : FE_TYPE_STREAM);
 	if (fd == -EAGAIN)
 		return NULL;
 	if (fd < 0)
@@ -245,7 +245,7 @@ check_stalls(struct st_host *h)
 		return;
 	h->stall_checked_us = now_us;
 	snprintf(where, sizeof(where), "%s (port %u)", h->name, h->port);
-	TAILQ_FOREACH(end, &h->ends, next) {
+	TAILQ_FOREACH (end, &h->ends, next) {
 		if (!end->hold_rx)
 			st_flow_check_stall(&end->flow, now_us, where);
 	}
@@ -261,7 +261,7 @@ st_host_turn(struct st_host *h)
 
 	for (i = 0; i < 2; i++)
 		fds[i] = (struct pollfd){.fd = h->listen_fd[i], .events = POLLIN};
-	TAILQ_FOREACH(end, &h->ends, next) {
+	TAILQ_FOREACH (end, &h->ends, next) {
 		const short events = wanted(end);
 
 		/* Without a wish a dead peer would be reported again and again. */
@@ -289,7 +289,7 @@ st_host_finish(struct st_host *h)
 {
 	struct st_host_end *end;
 
-	TAILQ_FOREACH(end, &h->ends, next)
+	TAILQ_FOREACH (end, &h->ends, next)
 		end->hold_rx = false;
 	while (h->nb_ends > 0)
 		st_host_turn(h);

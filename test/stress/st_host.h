@@ -39,8 +39,8 @@ struct st_host {
 	unsigned int nb_ends;
 	unsigned int nb_mine; /**< Of these, opened here. */
 	struct st_flow_stats stats;
-	int listen_fd[2];     /**< Stream, seqpacket. */
-	int wait_ms;          /**< Longest sleep in st_host_turn(). */
+	int listen_fd[2]; /**< Stream, seqpacket. */
+	int wait_ms;      /**< Longest sleep in st_host_turn(). */
 	uint64_t stall_checked_us;
 };
 

@@ -13,9 +13,9 @@
 #include "st_guest.h"
 #include "st_host.h"
 
-#define NB_GUESTS 2u
-#define NB_MINE   24u   /* at a time, of each player */
-#define MAX_CONNS 20000u /* in all, of each player */
+#define NB_GUESTS       2u
+#define NB_MINE         24u    /* at a time, of each player */
+#define MAX_CONNS       20000u /* in all, of each player */
 #define PERCENT_REFUSED 10
 
 static const struct st_policy policy = {

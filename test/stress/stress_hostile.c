@@ -16,11 +16,11 @@
 #include "st_guest.h"
 #include "st_host.h"
 
-#define NB_GUESTS  3u
-#define HOSTILE    0u /* shares an lcore with the first of the others */
-#define NB_MINE    4u
-#define MIN_LIVES  20u
-#define MAX_LIFE   40000u /* us */
+#define NB_GUESTS 3u
+#define HOSTILE   0u /* shares an lcore with the first of the others */
+#define NB_MINE   4u
+#define MIN_LIVES 20u
+#define MAX_LIFE  40000u /* us */
 
 struct hostile {
 	struct st_guest guest;
@@ -279,9 +279,9 @@ play_neighbour(void *arg)
 		const bool over = !__atomic_load_n(&playing, __ATOMIC_ACQUIRE);
 
 		while (!over && g->nb_mine < NB_MINE &&
-			(st_chance(&g->rng, 40)
-					? st_guest_open_host(g)
-					: st_guest_open(g, other, 1 + st_below(&g->rng, 1000))) != NULL)
+			(st_chance(&g->rng, 40) ? st_guest_open_host(g)
+						: st_guest_open(g, other,
+							  1 + st_below(&g->rng, 1000))) != NULL)
 			;
 		st_guest_turn(g);
 		if (over && opening && g->nb_mine == 0) {

@@ -13,12 +13,12 @@
 #include "st_guest.h"
 #include "st_host.h"
 
-#define NB_GUESTS   3u
-#define PING_LEN    (UINT64_C(1) << 40)
-#define MAX_PING    200u
-#define LARGE_PING  20000u
-#define MAX_PAUSE   120u
-#define NB_PINGS    200000u /* of each pair, when there is time */
+#define NB_GUESTS    3u
+#define PING_LEN     (UINT64_C(1) << 40)
+#define MAX_PING     200u
+#define LARGE_PING   20000u
+#define MAX_PAUSE    120u
+#define NB_PINGS     200000u /* of each pair, when there is time */
 #define STOP_WAIT_MS 5
 
 /* An initiator and its acceptor; either may be a guest or a host program. */
@@ -120,7 +120,8 @@ guest_echoes(void *arg)
 
 	while (!__atomic_load_n(&stopped, __ATOMIC_ACQUIRE) || g->nb_ends > 0) {
 		if (g->nb_ends == 0)
-			g->wait_ms = STOP_WAIT_MS; /* before the first connection, behind the last */
+			g->wait_ms =
+				STOP_WAIT_MS; /* before the first connection, behind the last */
 		else
 			g->wait_ms = (int)(st_stall_us() / 1000);
 		st_guest_turn(g);
@@ -149,8 +150,9 @@ run(struct st_guest guests[NB_GUESTS], struct st_host *host, bool from_guest, bo
 			pingers[i].flow = &st_host_open(host, 1)->flow;
 		begin_pings(pingers[i].flow);
 		ST_CHECK_EQ(pthread_create(&echo[i], NULL, guest_echoes, &guests[1 + i]), 0);
-		ST_CHECK_EQ(pthread_create(&ping[i], NULL, i == 0 ? guest_pings : host_pings,
-				    &pingers[i]), 0);
+		ST_CHECK_EQ(pthread_create(
+				    &ping[i], NULL, i == 0 ? guest_pings : host_pings, &pingers[i]),
+			0);
 	}
 	for (i = 0; i < 2; i++) {
 		if (i == 0 ? from_guest : with_host)

@@ -109,7 +109,8 @@ play(void *arg)
 			__atomic_store_n(&p->done, true, __ATOMIC_RELEASE);
 		if (p->restless && !is_over(p) && st_now_us() >= next_op) {
 			operate(p);
-			next_op = st_now_us() + st_below(&g->rng, st_chance(&g->rng, 30) ? 200 : 8000);
+			next_op = st_now_us() +
+				st_below(&g->rng, st_chance(&g->rng, 30) ? 200 : 8000);
 		}
 	}
 	st_guest_check(g);

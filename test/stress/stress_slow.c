@@ -47,7 +47,7 @@ nb_mine_to(const struct st_guest *g, uint64_t cid)
 	const struct st_guest_end *end;
 	unsigned int nb = 0;
 
-	TAILQ_FOREACH(end, &g->ends, next)
+	TAILQ_FOREACH (end, &g->ends, next)
 		nb += end->flow.initiator && end->conn->peer_cid == cid;
 	return nb;
 }
@@ -115,13 +115,13 @@ static void
 stop_receiving(struct st_guest *g, unsigned int nb_connections)
 {
 	const uint64_t deadline = st_now_us() + st_stall_us();
-	const uint64_t target =
-		__atomic_load_n(&nb_steady, __ATOMIC_ACQUIRE) + nb_connections;
+	const uint64_t target = __atomic_load_n(&nb_steady, __ATOMIC_ACQUIRE) + nb_connections;
 
 	g->hold_rx = true;
 	while (flag(&sender_opens) && __atomic_load_n(&nb_steady, __ATOMIC_ACQUIRE) < target) {
 		if (st_now_us() > deadline)
-			ST_FAIL("%s stops receiving, and the steady guest comes to a halt", g->name);
+			ST_FAIL("%s stops receiving, and the steady guest comes to a halt",
+				g->name);
 		st_guest_turn(g);
 	}
 	g->hold_rx = false;
@@ -179,8 +179,9 @@ play_host(void *arg)
 	struct st_host_end *end;
 
 	while (flag(&sender_plays) || h->nb_ends > 0) {
-		TAILQ_FOREACH(end, &h->ends, next)
-			end->hold_rx = flag(&sender_opens) && st_chance(&h->rng, end->hold_rx ? 90 : 3);
+		TAILQ_FOREACH (end, &h->ends, next)
+			end->hold_rx =
+				flag(&sender_opens) && st_chance(&h->rng, end->hold_rx ? 90 : 3);
 		st_host_turn(h);
 	}
 	return NULL;

@@ -157,8 +157,7 @@ play_staying(void *arg)
 
 	/* Its connections end, too, when all the others are gone. */
 	while (__atomic_load_n(&nb_playing, __ATOMIC_ACQUIRE) > 0 || g->nb_ends > 0) {
-		const bool over =
-			__atomic_load_n(&nb_playing, __ATOMIC_ACQUIRE) <= NB_STAYING;
+		const bool over = __atomic_load_n(&nb_playing, __ATOMIC_ACQUIRE) <= NB_STAYING;
 
 		if (!over)
 			open_some(g);
@@ -196,7 +195,8 @@ main(void)
 	}
 	for (i = 0; i < NB_GUESTS; i++)
 		ST_CHECK_EQ(pthread_create(&threads[i], NULL,
-				    i < NB_STAYING ? play_staying : play_restless, &players[i]), 0);
+				    i < NB_STAYING ? play_staying : play_restless, &players[i]),
+			0);
 	for (i = 0; i < NB_GUESTS; i++) {
 		const struct player *p = &players[i];
 
