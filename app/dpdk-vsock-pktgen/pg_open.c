@@ -144,7 +144,8 @@ static void
 side_0_open(struct pg_end *end)
 {
 	end->open = true;
-	end->conn->to->answered = true;
+	if (end->conn->to->answered_ns == 0)
+		end->conn->to->answered_ns = pg_now_ns();
 	end->run->progress_ns = end->run->now_ns;
 	if (end->conn->role == PG_ROLE_CONNECT) {
 		pg_end_close(end);
@@ -207,8 +208,8 @@ pg_open_identified(struct pg_end *end)
 
 /*
  * Side 0 of a connection that does not exist yet is gone. That is a failure, but for the beginning:
- * a device answers for a guest some time after its set-up has ended, and nothing tells when. From
- * the first answer on there is no excuse.
+ * a device answers for a guest some time after its set-up has ended, and nothing tells when. For
+ * what was asked after the first answer there is no excuse.
  */
 static void
 refused(struct pg_end *end)
@@ -216,7 +217,7 @@ refused(struct pg_end *end)
 	struct pg_run *run = end->run;
 	struct pg_conn *conn = end->conn;
 
-	if (conn->to->answered)
+	if (conn->to->answered_ns != 0 && conn->started_ns > conn->to->answered_ns)
 		pg_result_fail(run->result, PG_LOSS, "connection %u was refused", conn->idx);
 	run->nb_refused++;
 	conn->ends[0] = NULL;

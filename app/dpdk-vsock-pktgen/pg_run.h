@@ -44,10 +44,10 @@ struct pg_guest {
 	struct pg_run *run;
 	const struct pg_guest_conf *conf;
 	struct fe_guest *fe;
+	uint64_t answered_ns; /**< When a connection to it, or through it, was opened; 0: never. */
 	int listen_fd;
-	bool busy;     /**< Has connections that do something: polled in each round. */
-	bool answered; /**< A connection to it, or through it to the host, was opened. */
-	bool due;      /**< A call came: polled in the next round. */
+	bool busy; /**< Has connections that do something: polled in each round. */
+	bool due;  /**< A call came: polled in the next round. */
 };
 
 /** One end of a connection. */
