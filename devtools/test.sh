@@ -217,15 +217,18 @@ personality() {
 	fi
 }
 
-# Unit tests run side by side; the others have threads of their own, and run one by one.
+# Unit and system tests run side by side; the others have threads of their own for every CPU, and run
+# one by one.
 # run_suite BUILD SUITE
 run_suite() {
 	local name=$1 suite=$2 dir=$build_root/$1 start=$SECONDS factor=1 counts status
 	local log=$dir/meson-logs/suite-$2 env=() prefix=() nb_procs=1 limit=600
 
 	case $suite in
-	unit) nb_procs=$nb_cpus limit=300 ;;
-	stress) limit=420 ;;
+	unit) nb_procs=$nb_cpus limit=420 ;;
+	stress) limit=600 ;;
+	system) nb_procs=$nb_cpus limit=900 ;;
+	guest) limit=900 ;;
 	esac
 	limit=${suite_seconds:-$limit}
 
