@@ -87,12 +87,10 @@ make_space(
 	return 0;
 }
 
-int
-chunk_append_segs(struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct,
-	const struct vq_seg *segs, uint16_t nb_segs, uint32_t off, uint32_t len)
+/* There is space for all of it. */
+static void
+fill(struct chunk_queue *q, const struct vq_seg *segs, uint16_t nb_segs, uint32_t off, uint32_t len)
 {
-	if (make_space(q, pool, acct, len) != 0)
-		return -ENOBUFS;
 	while (len > 0) {
 		struct chunk *c = q->tail;
 		uint32_t n = RTE_MIN(len, (uint32_t)(CHUNK_DATA_LEN - c->end));
@@ -109,6 +107,27 @@ chunk_append_segs(struct chunk_queue *q, struct rte_mempool *pool, struct chunk_
 		if (n == 0)
 			break; /* the caller's length is checked: cannot happen */
 	}
+}
+
+int
+chunk_append_segs(struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct,
+	const struct vq_seg *segs, uint16_t nb_segs, uint32_t off, uint32_t len)
+{
+	return chunk_append_record(q, pool, acct, NULL, 0, segs, nb_segs, off, len);
+}
+
+int
+chunk_append_record(struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct,
+	const void *record, uint32_t record_len, const struct vq_seg *segs, uint16_t nb_segs,
+	uint32_t off, uint32_t len)
+{
+	/* A segment only reads its memory here. */
+	struct vq_seg head = {.va = (uint8_t *)(uintptr_t)record, .len = record_len};
+
+	if (make_space(q, pool, acct, record_len + len) != 0)
+		return -ENOBUFS;
+	fill(q, &head, 1, 0, record_len);
+	fill(q, segs, nb_segs, off, len);
 	return 0;
 }
 

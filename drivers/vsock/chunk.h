@@ -56,6 +56,11 @@ int chunk_pool_create(struct rte_mempool **out, uint32_t *nb_chunks);
 int chunk_append_segs(struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct,
 	const struct vq_seg *segs, uint16_t nb_segs, uint32_t off, uint32_t len);
 
+/** Append a record in front of such bytes: both or neither. @return 0; -ENOBUFS as above. */
+int chunk_append_record(struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct,
+	const void *record, uint32_t record_len, const struct vq_seg *segs, uint16_t nb_segs,
+	uint32_t off, uint32_t len);
+
 /** Append bytes. @return 0; -ENOBUFS as above. */
 int chunk_append(struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct,
 	const void *src, uint32_t len);

@@ -83,15 +83,8 @@ append_copy(struct lcore *lc, struct conn *c, struct pkt *behind, uint16_t pair_
 	copy = copy_packet(lc, c, behind, pair_port_id);
 	if (copy == NULL)
 		return DROP_POOL_EXHAUSTED;
-	if (rec_len != 0 && chunk_append(&copy->copy, lc->chunks, acct, &rec, rec_len) != 0) {
-		copy_drop_if_empty(lc, c, copy);
-		return DROP_POOL_EXHAUSTED;
-	}
-	if (chunk_append_segs(&copy->copy, lc->chunks, acct, segs, nb_segs, off, rec.len) != 0) {
-		/* The connection is reset, and its queue thrown away: a lone record is harmless. */
-		rec.len = 0;
-		if (rec_len != 0)
-			chunk_poke(&copy->copy, copy->copy.len - rec_len, &rec, rec_len);
+	if (chunk_append_record(&copy->copy, lc->chunks, acct, &rec, rec_len, segs, nb_segs, off,
+		    rec.len) != 0) {
 		copy_drop_if_empty(lc, c, copy);
 		return DROP_POOL_EXHAUSTED;
 	}

@@ -81,12 +81,21 @@ static void
 limits(void)
 {
 	struct chunk_account acct = account(2), other = account(NB_CHUNKS + 10);
+	struct vq_seg seg = {.va = pattern, .len = sizeof(pattern)};
 	struct chunk_queue q = {0}, r = {0};
 
 	CHECK_EQ(chunk_append(&q, pool, &acct, pattern, 2 * CHUNK_DATA_LEN), 0);
 	CHECK_EQ(chunk_append(&q, pool, &acct, pattern, 1), -ENOBUFS);
 	CHECK_EQ(q.len, 2 * CHUNK_DATA_LEN);
 	CHECK_EQ(acct.nb_used, 2);
+	/* A record and its bytes: both or neither. */
+	chunk_consume(&q, pool, &acct, CHUNK_DATA_LEN);
+	CHECK_EQ(chunk_append_record(&q, pool, &acct, "head", 4, &seg, 1, 0, CHUNK_DATA_LEN - 3),
+		-ENOBUFS);
+	CHECK_EQ(q.len, CHUNK_DATA_LEN);
+	CHECK_EQ(
+		chunk_append_record(&q, pool, &acct, "head", 4, &seg, 1, 0, CHUNK_DATA_LEN - 4), 0);
+	CHECK_EQ(q.len, 2 * CHUNK_DATA_LEN);
 	/* The pool itself: all or nothing. */
 	for (int i = 0; i < NB_CHUNKS - 2; i++)
 		CHECK_EQ(chunk_append(&r, pool, &other, pattern, CHUNK_DATA_LEN), 0);
