@@ -19,6 +19,7 @@
 #include "st.h"
 
 #define MAX_ARGS   40
+#define DEFAULT_MB 256u
 #define POLL_US    20000
 #define BANNER_LEN 1024u
 #define ANSWER_LEN 65536u
@@ -97,11 +98,13 @@ static void
 exec_daemon(const struct st_daemon_conf *conf)
 {
 	static char vdevs[ST_NB_PORTS][3 * ST_PATH_LEN];
-	const char *argv[MAX_ARGS] = {st_daemon_path(), "--no-pci", "--no-huge", "-m", "256",
+	char mem[16];
+	const char *argv[MAX_ARGS] = {st_daemon_path(), "--no-pci", "--no-huge", "-m", mem,
 		"--file-prefix", strrchr(dir, '/') + 1, "--lcores", conf->lcores};
 	unsigned int n = 9, i;
 	int fd;
 
+	snprintf(mem, sizeof(mem), "%u", conf->mem_mb != 0 ? conf->mem_mb : DEFAULT_MB);
 	for (i = 0; i < conf->nb_ports; i++) {
 		int len = snprintf(vdevs[i], sizeof(vdevs[i]),
 			"vsock_vhost%u,iface=%s,cid=%u,uds=%s%s", i, d.iface[i], ST_FIRST_CID + i,

@@ -20,6 +20,7 @@ struct st_daemon_conf {
 	const char *lcores;              /**< --lcores */
 	unsigned int nb_ports;           /**< CIDs from ST_FIRST_CID on. */
 	unsigned int lcore[ST_NB_PORTS]; /**< devarg lcore of each; 0: none. */
+	unsigned int mem_mb;             /**< EAL's memory; 0: 256. */
 	const char *port_args;           /**< More devargs of all, with a leading comma; or NULL. */
 	const char *app_args[8];         /**< Behind "--", up to a NULL. */
 };
