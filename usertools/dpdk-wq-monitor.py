@@ -3,8 +3,8 @@
 """Shows what the workqueues of a running dpdk-vsockd do, per second.
 
 For each workqueue: works in flight, works started and completed per second, CPU time in percent of
-one CPU, and per second: CPU hogs, works found blocked, wake-ups because a work blocked, calls for the
-rescuer and works rescued.
+one CPU, and per second: CPU hogs, works found blocked, wake-ups because a work blocked, calls for
+the rescuer and works rescued.
 """
 
 import argparse

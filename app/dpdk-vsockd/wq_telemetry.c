@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Statistics of lib/wq in DPDK's telemetry. Answers are flat objects by their number in the list, in
- * pages: what fits into an answer of 16 KiB. (Arrays hold no objects there, and keys no arbitrary names.)
+ * Statistics of lib/wq in DPDK's telemetry. Answers are flat objects by their number in the list,
+ * in pages: what fits into an answer of 16 KiB. (Arrays hold no objects there, and keys no
+ * arbitrary names.)
  */
 
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Flushing one work: a barrier, itself a work, is linked right behind it and goes where it goes. When
- * the barrier runs, the work has run.
+ * Flushing one work: a barrier, itself a work, is linked right behind it and goes where it goes.
+ * When the barrier runs, the work has run.
  */
 
 #include "wq_internal.h"
@@ -47,9 +47,10 @@ insert_barrier(struct wq_pwq *pwq, struct wq_work *target, struct wq_worker *w, 
 }
 
 /*
- * Whether a queueing of the work is under way that is in no list of this pool: half linked, in transit,
- * in another pool, or in the hands of who has claimed it and not told yet where it goes. To a third one,
- * whose queueing returned false for that, the work is pending. What waits for its timer is not meant.
+ * Whether a queueing of the work is under way that is in no list of this pool: half linked, in
+ * transit, in another pool, or in the hands of who has claimed it and not told yet where it goes.
+ * To a third one, whose queueing returned false for that, the work is pending. What waits for its
+ * timer is not meant.
  */
 static bool
 is_under_way(const struct wq_work *work)

@@ -28,7 +28,8 @@ wq_delayed_init(struct wq_delayed_work *dw, wq_func_t func)
 }
 
 /*
- * Pairing heap. prev of a first child is its parent, of others the sibling before. T is held by all.
+ * Pairing heap. prev of a first child is its parent, of others the sibling before. T is held by
+ * all.
  */
 static struct wq_delayed_work *
 meld(struct wq_delayed_work *a, struct wq_delayed_work *b)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Flushing a workqueue by colours. Works carry the colour that their pwq had when they came. A flush
- * takes the current colour for its own and gives the pwqs the next one; it is over when no pwq has a
- * work of its colour in flight. The pwqs watch for one colour at a time, that of the first flusher;
- * others queue behind it, several may share a colour; when all colours are taken they wait in an
- * overflow list for the next one that becomes free.
+ * Flushing a workqueue by colours. Works carry the colour that their pwq had when they came. A
+ * flush takes the current colour for its own and gives the pwqs the next one; it is over when no
+ * pwq has a work of its colour in flight. The pwqs watch for one colour at a time, that of the
+ * first flusher; others queue behind it, several may share a colour; when all colours are taken
+ * they wait in an overflow list for the next one that becomes free.
  */
 
 #include "wq_internal.h"
@@ -17,8 +17,8 @@ next_colour(int colour)
 }
 
 /*
- * A work whose queueing has returned may still be in an inbox or on its way from one pool to another,
- * without a colour. Afterwards it has one. Works that come meanwhile are not waited for.
+ * A work whose queueing has returned may still be in an inbox or on its way from one pool to
+ * another, without a colour. Afterwards it has one. Works that come meanwhile are not waited for.
  */
 static void
 settle_pool(struct wq_pool *pool)
@@ -80,8 +80,8 @@ paint(struct workqueue *wq)
 }
 
 /*
- * Makes the pwqs watch for the flush colour on behalf of the first flusher. M is held. false: nothing
- * of that colour was in flight, and nobody completes the flusher.
+ * Makes the pwqs watch for the flush colour on behalf of the first flusher. M is held. false:
+ * nothing of that colour was in flight, and nobody completes the flusher.
  */
 static bool
 watch(struct workqueue *wq)
@@ -246,9 +246,10 @@ look(struct workqueue *wq, uint64_t *nb_inserted)
 
 /*
  * Whether nothing is queued to or runs for @wq. A work that queues itself may hop from pool to pool
- * right behind our back: into an inbox that was looked at already, from a pool that was not. So we look
- * twice. One that exists between the two looks was either there at the first, or came to a pool after it,
- * at the latest when the second look emptied the inboxes: then the count differs. M is held.
+ * right behind our back: into an inbox that was looked at already, from a pool that was not. So we
+ * look twice. One that exists between the two looks was either there at the first, or came to a
+ * pool after it, at the latest when the second look emptied the inboxes: then the count differs. M
+ * is held.
  */
 static bool
 is_empty(struct workqueue *wq)

@@ -7,9 +7,9 @@
 #include "wq_internal.h"
 
 /*
- * Called by a worker that would leave no idle one behind. P is held. true: P was dropped, look again;
- * false: somebody else manages, or creation cools down, and the worker works without a spare. The
- * monitor goes on trying then, and calls rescuers.
+ * Called by a worker that would leave no idle one behind. P is held. true: P was dropped, look
+ * again; false: somebody else manages, or creation cools down, and the worker works without a
+ * spare. The monitor goes on trying then, and calls rescuers.
  */
 bool
 wq_manager_run(struct wq_worker *w)

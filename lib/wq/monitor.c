@@ -90,8 +90,8 @@ pass(struct wq_watch *sum)
 }
 
 /*
- * Says that it sleeps, then looks once more: who began to run before has not seen it. false: somebody
- * runs.
+ * Says that it sleeps, then looks once more: who began to run before has not seen it. false:
+ * somebody runs.
  */
 static bool
 disarm(void)

@@ -123,8 +123,8 @@ wake_idle(struct wq_pool *pool)
 
 /*
  * Leaves the pool so that no work is forgotten: whenever nobody runs, either a worker is woken for
- * the work that waits, or producers know whom to wake. Must run before P is dropped after any change
- * of nb_running, the idle list, or what waits. P is held.
+ * the work that waits, or producers know whom to wake. Must run before P is dropped after any
+ * change of nb_running, the idle list, or what waits. P is held.
  */
 void
 wq_pool_settle(struct wq_pool *pool)
@@ -151,8 +151,8 @@ wq_pool_settle(struct wq_pool *pool)
 		&wq_g.monitor.waker :
 		&wq_container_of(pool->idle.next, struct wq_worker, entry)->waker;
 	/*
-	 * Sequentially consistent store, then load of the tail: pairs with wq_queue_push(). Where it
-	 * stands already every producer sees it, but for those behind the one who takes it.
+	 * Sequentially consistent store, then load of the tail: pairs with wq_queue_push(). Where
+	 * it stands already every producer sees it, but for those behind the one who takes it.
 	 */
 	pool->armed = true;
 	if (__atomic_load_n(&in->sleeper, __ATOMIC_RELAXED) != waker)

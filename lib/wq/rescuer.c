@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * A rescuer: one thread per workqueue with WQ_MEM_RECLAIM, made with it, that joins a pool whose own
- * workers are all stuck and executes the workqueue's works there.
+ * A rescuer: one thread per workqueue with WQ_MEM_RECLAIM, made with it, that joins a pool whose
+ * own workers are all stuck and executes the workqueue's works there.
  */
 
 #include <errno.h>
@@ -46,8 +46,8 @@ wq_rescuer_mayday(struct wq_pool *pool)
 }
 
 /*
- * A rescuer's pool changes, and its state is under that pool's lock: the lock is right when the pool is
- * still the same behind it.
+ * A rescuer's pool changes, and its state is under that pool's lock: the lock is right when the
+ * pool is still the same behind it.
  */
 void
 wq_rescuer_snapshot(struct wq_worker *w,
@@ -107,8 +107,8 @@ take_works(struct wq_worker *w, struct wq_pwq *pwq)
 }
 
 /*
- * Moves to another pool. Only we write w->pool, under the locks of both in turn: who reads it under the
- * lock of either finds it right or finds it changed.
+ * Moves to another pool. Only we write w->pool, under the locks of both in turn: who reads it under
+ * the lock of either finds it right or finds it changed.
  */
 static void
 join_pool(struct wq_worker *w, struct wq_pool *pool)

@@ -86,7 +86,8 @@ read_cache(int cpu, cpu_set_t *out)
 		if (read_line(path, buf, sizeof(buf)) != 0)
 			continue;
 		level = atoi(buf);
-		snprintf(path, sizeof(path), SYS_CPU "/cpu%d/cache/index%d/shared_cpu_list", cpu, i);
+		snprintf(path, sizeof(path), SYS_CPU "/cpu%d/cache/index%d/shared_cpu_list", cpu,
+			i);
 		if (level > best && read_list(path, &set) == 0 && CPU_ISSET(cpu, &set)) {
 			best = level;
 			*out = set;
@@ -189,8 +190,8 @@ wq_topology_pod_cpus(const struct wq_topology *topo, int scope, int pod, cpu_set
 }
 
 /*
- * The CPU of the set that is nearest to @cpu: itself, else one that shares the smallest scope with it.
- * Among equals the choice depends on @cpu, so that different CPUs spread.
+ * The CPU of the set that is nearest to @cpu: itself, else one that shares the smallest scope with
+ * it. Among equals the choice depends on @cpu, so that different CPUs spread.
  */
 int
 wq_topology_nearest(const struct wq_topology *topo, int cpu, const cpu_set_t *set)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * What the monitor sees of a pool's workers: who is asleep inside a work without having said so, and
- * who burns CPU. A worker counts when it was in the same execution at the pass before.
+ * What the monitor sees of a pool's workers: who is asleep inside a work without having said so,
+ * and who burns CPU. A worker counts when it was in the same execution at the pass before.
  */
 
 #include <errno.h>

@@ -6,8 +6,8 @@
  * @file
  * A concurrency-managed workqueue for threads.
  *
- * The model is that of Linux's workqueue: works are queued to workqueues; a workqueue is a front end
- * of shared worker pools (one normal and one high-priority pool per CPU, and unbound pools by
+ * The model is that of Linux's workqueue: works are queued to workqueues; a workqueue is a front
+ * end of shared worker pools (one normal and one high-priority pool per CPU, and unbound pools by
  * affinity scope). A pool runs one worker for as long as that worker does not block and starts the
  * next when it does. `doc/workqueue.md` tells which kind of workqueue to use and where it differs
  * from the kernel.
@@ -109,7 +109,7 @@ struct wq_config {
 	const cpu_set_t *cpus;
 	/** How long a worker looks for new work before it sleeps; default 20 µs; WQ_SPIN_NONE. */
 	uint32_t spin_us;
-	/** Period of the monitor while work waits; default 1000 µs. It backs off to 10 times that. */
+	/** Period of the monitor while work waits; default 1000 µs. Backs off to 10 times that. */
 	uint32_t monitor_us;
 	/** CPU time after which a work counts as CPU intensive; default 10000 µs. */
 	uint32_t cpu_intensive_us;
@@ -117,7 +117,7 @@ struct wq_config {
 	uint32_t idle_timeout_ms;
 	/** Pause after a worker could not be created; default 1000 ms. */
 	uint32_t create_cooldown_ms;
-	/** Stall after which rescuers are called; default 10 ms (again after each 10 times that). */
+	/** Stall after which rescuers are called; default 10 ms (again each 10 times that). */
 	uint32_t mayday_ms;
 	/** A pool that starts no waiting work for this long is reported; default 30000 ms. */
 	uint32_t watchdog_ms;
@@ -139,11 +139,11 @@ enum wq_flags {
 	/** Has a rescuer thread: makes progress also when no thread can be created. */
 	WQ_MEM_RECLAIM = 1u << 4,
 	/**
-	 * One work at a time, in queue order; max_active is not used. Without WQ_UNBOUND it lives in
-	 * the managed pool of one CPU (cheapest to queue to while its worker is busy).
+	 * One work at a time, in queue order; max_active is not used. Without WQ_UNBOUND it lives
+	 * in the managed pool of one CPU (cheapest to queue to while its worker is busy).
 	 */
 	WQ_ORDERED = 1u << 5,
-	/** Affinity scope of an unbound workqueue: one pool per CPU, last-level cache (the default),
+	/** Affinity scope of an unbound workqueue: a pool per CPU, last-level cache (the default),
 	 * NUMA node, or one in all. */
 	WQ_AFFN_CPU = 1u << 8,
 	WQ_AFFN_CACHE = 2u << 8,
@@ -196,8 +196,9 @@ WQ_API int wq_alloc(const char *name, unsigned flags, int max_active, struct wor
 WQ_API int wq_alloc_ordered(const char *name, unsigned flags, struct workqueue **out);
 
 /**
- * Drains and frees a workqueue. Nobody may queue to it from outside any more and none of its delayed
- * works may wait for its timer (that aborts the program: the timer would fire into freed memory).
+ * Drains and frees a workqueue. Nobody may queue to it from outside any more and none of its
+ * delayed works may wait for its timer (that aborts the program: the timer would fire into freed
+ * memory).
  *
  * Context: slow path, not from a work of @p wq.
  * @param wq workqueue; NULL does nothing.
@@ -338,8 +339,8 @@ WQ_API bool wq_flush_work(struct wq_work *work);
 WQ_API bool wq_flush_delayed(struct wq_delayed_work *dw);
 
 /**
- * Waits until all works have been executed whose queueing had returned true before. Works whose timer
- * still runs are not waited for.
+ * Waits until all works have been executed whose queueing had returned true before. Works whose
+ * timer still runs are not waited for.
  *
  * Context: slow path; not from a work of @p wq.
  */

@@ -3,10 +3,9 @@
 #define WQ_BLOCK_H
 
 /**
- * @file
- * Calls that block, announced: the pool of the calling work starts another worker meanwhile. Outside
- * of a work they are the plain calls. Arguments and return values are those of the plain calls; errno
- * is kept.
+ * @file Calls that block, announced: the pool of the calling work starts another worker meanwhile.
+ * Outside of a work they are the plain calls. Arguments and return values are those of the plain
+ * calls; errno is kept.
  *
  * Context: any thread but polling lcores.
  */

@@ -75,7 +75,7 @@ struct wq_inbox {
 	struct wq_work *tail;     /* A; xchg by producers and consumer */
 	struct wq_waker *sleeper; /* A; whom a producer has to wake; NULL: somebody will look */
 	struct wq_work stub __attribute__((aligned(WQ_LINE))); /* inbox_next: A */
-	struct wq_work *cur __attribute__((aligned(WQ_LINE))); /* P; chain taken off, not delivered */
+	struct wq_work *cur __attribute__((aligned(WQ_LINE))); /* P; chain taken off, undelivered */
 	struct wq_work *last;     /* P; its end */
 	uint64_t nb_chains;       /* P; chains taken off so far */
 } __attribute__((aligned(WQ_LINE)));
@@ -248,7 +248,7 @@ struct wq_timer {
 
 struct wq_monitor {
 	struct wq_waker waker;           /* A */
-	uint32_t ticking;                /* A; 0: asleep until armed, or until something is to reap */
+	uint32_t ticking;                /* A; 0: asleep until armed, or until it is to reap */
 	bool started;                    /* I */
 	bool stop;                       /* A */
 	pthread_t thread;                /* I */
@@ -329,8 +329,9 @@ wq_inbox_reached(const struct wq_inbox *in, uint64_t mark)
 }
 
 /*
- * Claims a work: true when the caller has it now. WQ_PENDING is the only bit of the word, so that an
- * exchange does what a fetch_or would; some compilers make a compare-and-swap loop of the latter.
+ * Claims a work: true when the caller has it now. WQ_PENDING is the only bit of the word, so that
+ * an exchange does what a fetch_or would; some compilers make a compare-and-swap loop of the
+ * latter.
  */
 static inline bool
 wq_claim(struct wq_work *work)
@@ -431,9 +432,9 @@ int wq_monitor_start(void);
 void wq_monitor_stop(void);
 
 /*
- * Somebody runs, or waits in vain: the monitor must look now and then. A load where it does already.
- * What it shall find has been changed before, under P; pairs with disarm() in monitor.c, which looks
- * again under P after it has said that it sleeps.
+ * Somebody runs, or waits in vain: the monitor must look now and then. A load where it does
+ * already. What it shall find has been changed before, under P; pairs with disarm() in monitor.c,
+ * which looks again under P after it has said that it sleeps.
  */
 static inline void
 wq_monitor_arm(void)

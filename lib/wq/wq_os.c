@@ -115,7 +115,7 @@ wq_lock_slow(struct wq_lock *lock)
 void
 wq_complete(struct wq_completion *c)
 {
-	/* The waiter may be gone after the store; waking an address that is no futex is harmless. */
+	/* The waiter may be gone after the store; waking what is no futex is harmless. */
 	__atomic_store_n(&c->done, 1, __ATOMIC_RELEASE);
 	wq_futex_wake(&c->done, INT_MAX);
 }

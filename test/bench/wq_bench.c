@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * wq_bench: what a work costs its producer, how many are executed, how fast an idle consumer starts,
- * and how long a work waits behind blocked ones; for lib/wq, for the thread pools of GLib and libuv
- * and for the bare queues that are the limits, all in one run, in alternating rounds, as medians.
+ * wq_bench: what a work costs its producer, how many are executed, how fast an idle consumer
+ * starts, and how long a work waits behind blocked ones; for lib/wq, for the thread pools of GLib
+ * and libuv and for the bare queues that are the limits, all in one run, in alternating rounds, as
+ * medians.
  */
 
 #include <errno.h>
@@ -19,38 +20,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "wq_bench.h"
+#include "wq_bench_report.h"
 
-#define MAX_PRODUCERS 16
-#define MAX_ROUNDS    99
-#define MAX_BLOCKED   8
-#define NB_IMPLS      5
-/* How long blocked works block at the most: who waits so long was not helped. */
-#define BLOCK_CAP_NS UINT64_C(300000000)
-/* How long to wait for the next of them to block. */
+/* How long to wait for the next work to block. */
 #define SETTLE_NS UINT64_C(50000000)
 
-struct options {
-	unsigned window; /* works in flight of a producer */
-	unsigned burst;  /* of them enqueued at a time */
-	unsigned works;  /* thousands of them in a round */
-	unsigned rounds;
-	unsigned producers;
-	unsigned wakes;
-	bool json;
-	const char *only; /* one implementation; NULL: all */
-	bool no_blocked;
-};
-
-struct result {
-	double enqueue_ns[MAX_PRODUCERS][MAX_ROUNDS];
-	double works_per_s[MAX_PRODUCERS][MAX_ROUNDS];
-	double *wake_us; /* rounds × wakes */
-	size_t nb_wakes;
-	double blocked_us[2][MAX_BLOCKED][MAX_ROUNDS]; /* [announced] */
-};
-
-static const struct bench_impl *impls[NB_IMPLS] = {
+const struct bench_impl *impls[NB_IMPLS] = {
 	&bench_wq,
 #ifdef HAVE_GLIB
 	&bench_gthreadpool,
@@ -62,9 +37,9 @@ static const struct bench_impl *impls[NB_IMPLS] = {
 	&bench_spsc_ring,
 };
 
-static struct options opt = {
+struct options opt = {
 	.window = 1024, .burst = 32, .works = 500, .rounds = 5, .producers = 2, .wakes = 400};
-static struct result results[NB_IMPLS];
+struct result results[NB_IMPLS];
 static double tsc_per_us;
 static int consumer_cpu;
 static int nb_cpus;
@@ -288,98 +263,6 @@ run_all_blocked(const struct bench_impl *impl, struct result *r)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EIO;
 }
 
-static int
-by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-/* Sorts. */
-static double
-quantile(double *v, size_t n, double q)
-{
-	size_t i = (size_t)((double)n * q);
-
-	qsort(v, n, sizeof(*v), by_value);
-	return n == 0 ? 0 : v[i < n ? i : n - 1];
-}
-
-static void
-print_series(const char *name, double v[][MAX_ROUNDS], unsigned n)
-{
-	printf("\"%s\": [", name);
-	for (unsigned i = 0; i < n; i++)
-		printf("%s%.1f", i > 0 ? ", " : "", quantile(v[i], opt.rounds, 0.5));
-	printf("]");
-}
-
-static void
-print_json(void)
-{
-	printf("{\n");
-	for (unsigned i = 0; i < NB_IMPLS && impls[i] != NULL; i++) {
-		struct result *r = &results[i];
-
-		printf("  \"%s\": {\"enqueue_ns\": %.1f, \"works_per_s\": %.0f,\n",
-			impls[i]->name, quantile(r->enqueue_ns[0], opt.rounds, 0.5),
-			quantile(r->works_per_s[0], opt.rounds, 0.5));
-		printf("    \"idle_wake_p50_us\": %.2f, \"idle_wake_p99_us\": %.2f, "
-		       "\"idle_wake_p999_us\": %.2f,\n",
-			quantile(r->wake_us, r->nb_wakes, 0.5),
-			quantile(r->wake_us, r->nb_wakes, 0.99),
-			quantile(r->wake_us, r->nb_wakes, 0.999));
-		printf("    \"producers\": {");
-		print_series("enqueue_ns", r->enqueue_ns, opt.producers);
-		printf(", ");
-		print_series("works_per_s", r->works_per_s, opt.producers);
-		printf("},\n    \"blocked_start_us\": {");
-		print_series("announced", r->blocked_us[1],
-			impls[i]->can_announce ? MAX_BLOCKED : 0);
-		printf(", ");
-		print_series("unannounced", r->blocked_us[0],
-			impls[i]->block != NULL ? MAX_BLOCKED : 0);
-		printf("}}%s\n", i + 1 < NB_IMPLS && impls[i + 1] != NULL ? "," : "");
-	}
-	printf("}\n");
-}
-
-static void
-print_table(void)
-{
-	printf("%-12s %9s %10s %10s   %s\n", "", "producers", "ns/enqueue", "M works/s",
-		"idle wake p50/p99/p99.9 us");
-	for (unsigned i = 0; i < NB_IMPLS && impls[i] != NULL; i++) {
-		struct result *r = &results[i];
-
-		for (unsigned n = 0; n < opt.producers; n++) {
-			printf("%-12s %9u %10.1f %10.2f", n == 0 ? impls[i]->name : "", n + 1,
-				quantile(r->enqueue_ns[n], opt.rounds, 0.5),
-				quantile(r->works_per_s[n], opt.rounds, 0.5) / 1e6);
-			if (n == 0)
-				printf("   %.1f/%.1f/%.1f", quantile(r->wake_us, r->nb_wakes, 0.5),
-					quantile(r->wake_us, r->nb_wakes, 0.99),
-					quantile(r->wake_us, r->nb_wakes, 0.999));
-			printf("\n");
-		}
-	}
-	printf("\nstart delay behind N blocked works, us (not helped before: %u)\n%-24s",
-		(unsigned)(BLOCK_CAP_NS / 1000), "N");
-	for (unsigned n = 1; n <= MAX_BLOCKED; n++)
-		printf(" %8u", n);
-	printf("\n");
-	for (unsigned i = 0; i < NB_IMPLS && impls[i] != NULL; i++) {
-		for (int a = impls[i]->can_announce; a >= 0 && impls[i]->block != NULL; a--) {
-			printf("%-12s%-12s", impls[i]->name, a ? "announced" : "unannounced");
-			for (unsigned n = 0; n < MAX_BLOCKED; n++)
-				printf(" %8.0f", quantile(results[i].blocked_us[a][n], opt.rounds,
-							 0.5));
-			printf("\n");
-		}
-	}
-}
-
 static void
 measure_tsc(void)
 {
@@ -456,11 +339,8 @@ run_round(unsigned i, unsigned round)
 		fprintf(stderr, "wq_bench: %s does not start\n", impl->name);
 		exit(1);
 	}
-	for (unsigned n = 1; n <= opt.producers; n++) {
-		/* A ring of one producer stays one. */
-		if (n == 1 || impl != &bench_spsc_ring)
-			run_throughput(impl, &results[i], n, round);
-	}
+	for (unsigned n = 1; n <= nb_producers(impl); n++)
+		run_throughput(impl, &results[i], n, round);
 	run_wakes(impl, &results[i]);
 	impl->stop();
 }

@@ -3,9 +3,9 @@
 #define WQ_BENCH_H
 
 /*
- * What wq_bench measures of each implementation: producers keep a window of works that do nothing in
- * flight, one consumer executes them. The loops are inside the implementations, so that no call through a pointer
- * is measured.
+ * What wq_bench measures of each implementation: producers keep a window of works that do nothing
+ * in flight, one consumer executes them. The loops are inside the implementations, so that no call
+ * through a pointer is measured.
  */
 
 #include <sched.h>

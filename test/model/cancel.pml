@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * One work between two queuers, two workers (of two pools) and one that cancels and waits (lib/wq:
- * queue.c, pwq.c, execute.c, cancel.c): accepted is executed or cancelled, never on two workers at once,
- * each execution sees what was written before its queueing, also where that returned false, and when
- * the cancelling has waited nothing runs.
+ * queue.c, pwq.c, execute.c, cancel.c): accepted is executed or cancelled, never on two workers at
+ * once, each execution sees what was written before its queueing, also where that returned false,
+ * and when the cancelling has waited nothing runs.
  *
  * mutants: CLEAR_AFTER NO_FOREIGN TAKE_BLINDLY FORGET_DISABLE NO_WAIT
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Flushing by colours (lib/wq: flush.c), with few colours, two pwqs, and more flushers than colours can
- * hold: a flusher that returns has seen every work end that came before it; and all return.
+ * Flushing by colours (lib/wq: flush.c), with few colours, two pwqs, and more flushers than colours
+ * can hold: a flusher that returns has seen every work end that came before it; and all return.
  *
  * also: TWO_COLOURS
  * mutants: NO_GUARD NO_CASCADE NO_OVERFLOW NO_PAINT KEEP_FLUSH_COLOUR OVERFLOW_OLD_COLOUR

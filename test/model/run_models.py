@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Checks the Spin models: each must hold, and each of its mutants must fail.
 
-A mutant is a macro, named in the model's head, that leaves out a step of the algorithm. Macros named
-by "also:" are other sizes, which must hold too.
+A mutant is a macro, named in the model's head, that leaves out a step of the algorithm. Macros
+named by "also:" are other sizes, which must hold too.
 """
 
 import os

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The way into a pool and its wake-up (lib/wq: wq_inbox_push, wq_queue_push, wq_pool_settle): no work is
- * left behind while the worker sleeps. Producers exchange the tail, then link; the worker may sleep only
- * when nothing was exchanged, linked or not, as the link may become visible late.
+ * The way into a pool and its wake-up (lib/wq: wq_inbox_push, wq_queue_push, wq_pool_settle): no
+ * work is left behind while the worker sleeps. Producers exchange the tail, then link; the worker
+ * may sleep only when nothing was exchanged, linked or not, as the link may become visible late.
  *
  * mutants: NO_RECHECK HALF_SLEEPS ARM_UNORDERED READ_FIRST NO_SIGNAL_KEPT
  */

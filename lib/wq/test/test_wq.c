@@ -144,7 +144,7 @@ test_pending_once(unsigned flags)
 	wq_destroy(wq);
 }
 
-/* The second queueing comes by another CPU's pool, and waits behind the running worker all the same. */
+/* The second queueing comes by another CPU's pool, and waits behind the running worker, too. */
 static void
 test_not_on_two_cpus(void)
 {

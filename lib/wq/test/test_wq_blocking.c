@@ -136,8 +136,8 @@ find_found(const struct wq_stats_wq *s, void *arg)
 }
 
 /*
- * A worker that was found blocked goes on with a work that burns, while the monitor has gone to sleep
- * since: it is watched again.
+ * A worker that was found blocked goes on with a work that burns, while the monitor has gone to
+ * sleep since: it is watched again.
  */
 static void
 test_found_then_burns(void)

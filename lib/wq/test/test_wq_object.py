@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""The way in is what wq.h promises, in the object code: a claim by one `xchg`, a push by another, and
-neither a compare-and-swap nor a jump back on the path."""
+"""The way in is what wq.h promises, in the object code: a claim by one `xchg`, a push by another,
+and neither a compare-and-swap nor a jump back on the path."""
 
 import platform
 import re

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Pools: names and CPUs of the threads, growth and reaping, changes of the CPU set, failing creation. */
+/* Pools: names and CPUs of threads, growth and reaping, changes of the CPU set, failing creation. */
 
 #include <dirent.h>
 #include <errno.h>
@@ -290,8 +290,8 @@ add_rescued(const struct wq_stats_wq *s, void *arg)
 }
 
 /*
- * No thread can be created and the only worker blocks: the workqueue with a rescuer goes on, the other
- * one when threads can be created again.
+ * No thread can be created and the only worker blocks: the workqueue with a rescuer goes on, the
+ * other one when threads can be created again.
  */
 static void
 test_rescuer(void)

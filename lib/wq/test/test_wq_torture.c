@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Everything against everything, with an oracle: what was accepted was executed or cancelled, no work
- * ran on two workers at once, and every execution saw what was written before its queueing.
+ * Everything against everything, with an oracle: what was accepted was executed or cancelled, no
+ * work ran on two workers at once, and every execution saw what was written before its queueing.
  *
- * test_wq_torture [THREADS [SECONDS [STEPS [SEED]]]]; whichever of time and steps ends first (0: not
- * limited).
+ * test_wq_torture [THREADS [SECONDS [STEPS [SEED]]]]; whichever of time and steps ends first (0:
+ * not limited).
  */
 
 #include <string.h>
