@@ -17,6 +17,7 @@ int __wrap_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*fn)(voi
 
 static uint32_t fail_creation; /* 1: from now on; n > 1: the (n - 1)th from now on, once */
 static uint32_t nb_refused;
+static uint32_t nb_stalls_told, nb_failures_told;
 
 int
 __wrap_pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*fn)(void *), void *arg)
@@ -164,6 +165,7 @@ struct totals {
 	uint32_t idle;
 	uint64_t reaped;
 	uint64_t failed;
+	uint64_t stalls;
 };
 
 static int
@@ -177,6 +179,7 @@ add_pool(const struct wq_stats_pool *s, void *arg)
 	}
 	t->reaped += s->reaped;
 	t->failed += s->create_failed;
+	t->stalls += s->stalls;
 	return 0;
 }
 
@@ -317,6 +320,10 @@ test_rescuer(void)
 	CHECK(rescued == NB_ITEMS - 2);
 	CHECK(test_load(&items[1].runs) == 0);
 	CHECK(totals().failed > 0 && test_load(&nb_refused) > 0);
+	/* That nothing happens there is told, once. */
+	CHECK(test_reaches(&nb_stalls_told, 1));
+	CHECK(totals().stalls == 1);
+	CHECK(test_load(&nb_failures_told) > 0);
 	test_store(&fail_creation, 0);
 	CHECK(test_reaches(&items[1].runs, 1));
 	test_store(&gate, 1);
@@ -399,10 +406,27 @@ test_drain(void)
 	wq_destroy(draining);
 }
 
+static void
+take_line(enum wq_log_level level, const char *line, void *arg)
+{
+	CHECK(arg == &nb_stalls_told);
+	CHECK(strchr(line, '\n') == NULL);
+	if (level == WQ_LOG_ERR && strstr(line, "no work started") != NULL)
+		test_add(&nb_stalls_told, 1);
+	if (level == WQ_LOG_WARNING && strstr(line, "cannot create a worker") != NULL)
+		test_add(&nb_failures_told, 1);
+}
+
 int
 main(void)
 {
-	struct wq_config cfg = {.idle_timeout_ms = 50, .create_cooldown_ms = 20};
+	struct wq_config cfg = {
+		.idle_timeout_ms = 50,
+		.create_cooldown_ms = 20,
+		.watchdog_ms = 100,
+		.log = take_line,
+		.log_arg = &nb_stalls_told,
+	};
 
 	if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
 		printf("skipped: needs two CPUs\n");
