@@ -35,7 +35,8 @@ set_managed(struct wq_pool *pool, bool managed)
 	if (managed == !(pool->flags & WQ_P_DISASSOCIATED))
 		return;
 	pool->flags ^= WQ_P_DISASSOCIATED;
-	wq_link_foreach(l, &pool->workers) {
+	wq_link_foreach(l, &pool->workers)
+	{
 		struct wq_worker *w = wq_container_of(l, struct wq_worker, node);
 
 		if (managed)
@@ -58,7 +59,8 @@ adapt_pool(struct wq_pool *pool, const cpu_set_t *set)
 	pool->cpus = cpus;
 	pool->cpus_gen++;
 	/* Dying workers have left the list: every thread here can still be named. */
-	wq_link_foreach(l, &pool->workers) {
+	wq_link_foreach(l, &pool->workers)
+	{
 		struct wq_worker *w = wq_container_of(l, struct wq_worker, node);
 
 		pthread_setaffinity_np(w->thread, sizeof(cpus), &cpus);
@@ -83,7 +85,8 @@ wq_set_cpus(const cpu_set_t *cpus)
 	/* Pools that come back are ready before works are sent there. */
 	for (uint32_t id = 1; id <= wq_g.nb_pools; id++)
 		adapt_pool(wq_g.pools[id], &set);
-	wq_link_foreach(l, &wq_g.workqueues) {
+	wq_link_foreach(l, &wq_g.workqueues)
+	{
 		struct workqueue *wq = wq_container_of(l, struct workqueue, node);
 
 		wq_workqueue_reroute(wq);

@@ -234,9 +234,9 @@ set_timer(int cpu, struct workqueue *wq, struct wq_delayed_work *dw, uint64_t de
 	dw->wq = wq;
 	dw->cpu = cpu >= 0 ? cpu : sched_getcpu();
 	/* Centuries are as good as never, and cannot overflow. */
-	dw->expires_ns = delay_us < (UINT64_MAX - now) / WQ_NS_PER_US ?
-		now + delay_us * WQ_NS_PER_US :
-		WQ_FOREVER - 1;
+	dw->expires_ns = delay_us < (UINT64_MAX - now) / WQ_NS_PER_US
+		? now + delay_us * WQ_NS_PER_US
+		: WQ_FOREVER - 1;
 	wq_set_where(&dw->work, WQ_WHERE(WQ_AT_TIMER, 0));
 	now = dw->expires_ns;
 	wq_inbox_push(&TIMER->inbox, &dw->work);

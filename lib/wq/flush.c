@@ -49,8 +49,7 @@ wq_flush_settle(struct workqueue *wq)
 {
 	struct wq_link *l;
 
-	wq_link_foreach(l, &wq->pwqs)
-		settle_pool(wq_container_of(l, struct wq_pwq, node)->pool);
+	wq_link_foreach(l, &wq->pwqs) settle_pool(wq_container_of(l, struct wq_pwq, node)->pool);
 }
 
 /* The last pwq is done with the colour of the first flusher. P of that pwq is held. */
@@ -70,7 +69,8 @@ paint(struct workqueue *wq)
 {
 	struct wq_link *l;
 
-	wq_link_foreach(l, &wq->pwqs) {
+	wq_link_foreach(l, &wq->pwqs)
+	{
 		struct wq_pwq *pwq = wq_container_of(l, struct wq_pwq, node);
 
 		wq_lock(&pwq->pool->lock);
@@ -91,7 +91,8 @@ watch(struct workqueue *wq)
 
 	/* One for ourselves: a pwq that finishes early must not complete the flush. */
 	__atomic_store_n(&wq->nb_pwqs_to_flush, 1, __ATOMIC_RELAXED);
-	wq_link_foreach(l, &wq->pwqs) {
+	wq_link_foreach(l, &wq->pwqs)
+	{
 		struct wq_pwq *pwq = wq_container_of(l, struct wq_pwq, node);
 
 		wq_lock(&pwq->pool->lock);
@@ -125,7 +126,8 @@ retire_colour(struct workqueue *wq)
 {
 	struct wq_link *l, *tmp;
 
-	wq_link_foreach_safe(l, tmp, &wq->flushers) {
+	wq_link_foreach_safe(l, tmp, &wq->flushers)
+	{
 		struct wq_flusher *f = wq_container_of(l, struct wq_flusher, node);
 
 		if (f->colour != wq->flush_colour)
@@ -145,8 +147,8 @@ admit_overflow(struct workqueue *wq)
 	if (wq_link_empty(&wq->overflow))
 		return;
 	wq_flush_settle(wq);
-	wq_link_foreach(l, &wq->overflow)
-		wq_container_of(l, struct wq_flusher, node)->colour = wq->work_colour;
+	wq_link_foreach(l, &wq->overflow) wq_container_of(l, struct wq_flusher, node)->colour =
+		wq->work_colour;
 	wq_link_splice_tail(&wq->overflow, &wq->flushers);
 	wq->work_colour = next_colour(wq->work_colour);
 	paint(wq);
@@ -233,7 +235,8 @@ look(struct workqueue *wq, uint64_t *nb_inserted)
 
 	wq_flush_settle(wq);
 	*nb_inserted = 0;
-	wq_link_foreach(l, &wq->pwqs) {
+	wq_link_foreach(l, &wq->pwqs)
+	{
 		struct wq_pwq *pwq = wq_container_of(l, struct wq_pwq, node);
 
 		wq_lock(&pwq->pool->lock);

@@ -88,8 +88,8 @@ static int
 make_system_wqs(void)
 {
 	for (int i = 0; i < WQ_NB_SYSTEM; i++) {
-		int rc = wq_workqueue_create(system_wqs[i].name, system_wqs[i].flags, 0, false,
-			&wq_g.system[i]);
+		int rc = wq_workqueue_create(
+			system_wqs[i].name, system_wqs[i].flags, 0, false, &wq_g.system[i]);
 
 		if (rc != 0)
 			return rc;

@@ -66,11 +66,11 @@ wq_pool_destroy(struct wq_pool *pool)
 	wq_lock(&pool->lock);
 	__atomic_store_n(&pool->inbox.sleeper, NULL, __ATOMIC_RELAXED);
 	wq_link_splice_tail(&pool->workers, &stopped);
-	wq_link_foreach(l, &stopped)
-		wq_container_of(l, struct wq_worker, node)->flags |= WQ_W_DIE;
+	wq_link_foreach(l, &stopped) wq_container_of(l, struct wq_worker, node)->flags |= WQ_W_DIE;
 	wq_link_splice_tail(&pool->dying, &stopped);
 	wq_unlock(&pool->lock);
-	wq_link_foreach(l, &stopped) {
+	wq_link_foreach(l, &stopped)
+	{
 		struct wq_worker *w = wq_container_of(l, struct wq_worker, node);
 
 		wq_waker_wake(&w->waker);
@@ -147,9 +147,9 @@ wq_pool_settle(struct wq_pool *pool)
 		wake_idle(pool);
 		return;
 	}
-	waker = wq_link_empty(&pool->idle) ?
-		&wq_g.monitor.waker :
-		&wq_container_of(pool->idle.next, struct wq_worker, entry)->waker;
+	waker = wq_link_empty(&pool->idle)
+		? &wq_g.monitor.waker
+		: &wq_container_of(pool->idle.next, struct wq_worker, entry)->waker;
 	/*
 	 * Sequentially consistent store, then load of the tail: pairs with wq_queue_push(). Where
 	 * it stands already every producer sees it, but for those behind the one who takes it.
@@ -192,7 +192,8 @@ wq_pool_find_executing(struct wq_pool *pool, const struct wq_work *work)
 {
 	struct wq_link *slot = wq_pool_busy_slot(pool, work), *l;
 
-	wq_link_foreach(l, slot) {
+	wq_link_foreach(l, slot)
+	{
 		struct wq_worker *w = wq_container_of(l, struct wq_worker, entry);
 
 		/* Memory that was freed and came back with another function is another work. */

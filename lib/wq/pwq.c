@@ -49,8 +49,7 @@ void
 wq_pwq_activate(struct wq_pwq *pwq)
 {
 	while (pwq->nb_active < pwq->max_active && !wq_link_empty(&pwq->inactive)) {
-		struct wq_work *work =
-			wq_container_of(pwq->inactive.next, struct wq_work, entry);
+		struct wq_work *work = wq_container_of(pwq->inactive.next, struct wq_work, entry);
 
 		/* Barriers behind it are linked to it: the first of the list is never one. */
 		wq_pwq_move_linked(work, &pwq->pool->worklist);

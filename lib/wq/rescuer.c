@@ -37,7 +37,8 @@ wq_rescuer_mayday(struct wq_pool *pool)
 	struct wq_link *l;
 
 	wq_pwq_drain_marked(pool);
-	wq_link_foreach(l, &pool->worklist) {
+	wq_link_foreach(l, &pool->worklist)
+	{
 		struct wq_pwq *pwq = wq_container_of(l, struct wq_work, entry)->pwq;
 
 		if (pwq->wq->rescuer != NULL)

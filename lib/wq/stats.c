@@ -54,7 +54,8 @@ snap_wq(struct workqueue *wq, struct wq_stats_wq *s)
 	s->max_active = wq->max_active;
 	pthread_mutex_unlock(&wq->mutex);
 	s->delayed = wq_timer_nb_delayed(wq);
-	wq_link_foreach(l, &wq->pwqs) {
+	wq_link_foreach(l, &wq->pwqs)
+	{
 		struct wq_pwq *pwq = wq_container_of(l, struct wq_pwq, node);
 
 		wq_lock(&pwq->pool->lock);
@@ -70,7 +71,8 @@ wq_stats_visit_wqs(int (*visit)(const struct wq_stats_wq *s, void *arg), void *a
 	int rc = 0;
 
 	pthread_mutex_lock(&wq_g.mutex);
-	wq_link_foreach(l, &wq_g.workqueues) {
+	wq_link_foreach(l, &wq_g.workqueues)
+	{
 		struct wq_stats_wq s;
 
 		snap_wq(wq_container_of(l, struct workqueue, node), &s);
@@ -106,8 +108,7 @@ snap_pool(const struct wq_pool *pool, struct wq_stats_pool *s)
 		.stalls = pool->nb_stalls,
 		.cpus = pool->cpus,
 	};
-	wq_link_foreach(l, &pool->worklist)
-		s->waiting++;
+	wq_link_foreach(l, &pool->worklist) s->waiting++;
 }
 
 int
@@ -165,8 +166,8 @@ snap_worker(const struct wq_worker *w, struct wq_stats_worker *s)
 }
 
 static int
-visit_pool_workers(struct wq_pool *pool,
-	int (*visit)(const struct wq_stats_worker *s, void *arg), void *arg)
+visit_pool_workers(
+	struct wq_pool *pool, int (*visit)(const struct wq_stats_worker *s, void *arg), void *arg)
 {
 	struct wq_stats_worker *snaps;
 	uint32_t room, nb = 0;
@@ -182,7 +183,8 @@ visit_pool_workers(struct wq_pool *pool,
 	if (snaps == NULL)
 		return -ENOMEM;
 	wq_lock(&pool->lock);
-	wq_link_foreach(l, &pool->workers) {
+	wq_link_foreach(l, &pool->workers)
+	{
 		if (nb < room)
 			snap_worker(wq_container_of(l, struct wq_worker, node), &snaps[nb++]);
 	}
@@ -201,7 +203,8 @@ visit_rescuers(int (*visit)(const struct wq_stats_worker *s, void *arg), void *a
 	int rc = 0;
 
 	pthread_mutex_lock(&wq_g.mutex);
-	wq_link_foreach(l, &wq_g.workqueues) {
+	wq_link_foreach(l, &wq_g.workqueues)
+	{
 		struct wq_worker *w = wq_container_of(l, struct workqueue, node)->rescuer;
 		struct wq_stats_worker s;
 

@@ -86,8 +86,8 @@ read_cache(int cpu, cpu_set_t *out)
 		if (read_line(path, buf, sizeof(buf)) != 0)
 			continue;
 		level = atoi(buf);
-		snprintf(path, sizeof(path), SYS_CPU "/cpu%d/cache/index%d/shared_cpu_list", cpu,
-			i);
+		snprintf(
+			path, sizeof(path), SYS_CPU "/cpu%d/cache/index%d/shared_cpu_list", cpu, i);
 		if (level > best && read_list(path, &set) == 0 && CPU_ISSET(cpu, &set)) {
 			best = level;
 			*out = set;

@@ -99,7 +99,8 @@ collect(struct wq_pool *pool, struct suspect *suspects, struct wq_watch *sum)
 	unsigned nb = 0;
 	struct wq_link *l;
 
-	wq_link_foreach(l, &pool->workers) {
+	wq_link_foreach(l, &pool->workers)
+	{
 		struct wq_worker *w = wq_container_of(l, struct wq_worker, node);
 		uint64_t cpu_before = w->seen_cpu_ns;
 
@@ -131,8 +132,7 @@ judge(const struct suspect *s, struct wq_pool *pool, struct wq_watch *sum)
 {
 	struct wq_worker *w = s->w;
 
-	if (!s->readable || w->current_pwq == NULL || w->nb_works != s->nb_works ||
-		!is_suspect(w))
+	if (!s->readable || w->current_pwq == NULL || w->nb_works != s->nb_works || !is_suspect(w))
 		return;
 	if (s->blocked && !(w->flags & WQ_W_SEEN_BLOCKED)) {
 		wq_worker_set_flags(w, WQ_W_SEEN_BLOCKED);

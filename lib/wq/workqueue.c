@@ -8,9 +8,9 @@
 
 #include "wq_internal.h"
 
-#define KNOWN_FLAGS                                                                      \
-	(WQ_UNBOUND | WQ_HIGHPRI | WQ_CPU_INTENSIVE | WQ_FREEZABLE | WQ_MEM_RECLAIM |    \
-		WQ_ORDERED | WQ_AFFN_MASK)
+#define KNOWN_FLAGS                                                                                \
+	(WQ_UNBOUND | WQ_HIGHPRI | WQ_CPU_INTENSIVE | WQ_FREEZABLE | WQ_MEM_RECLAIM | WQ_ORDERED | \
+		WQ_AFFN_MASK)
 #define AFFN_SHIFT 8
 
 static int
@@ -112,7 +112,8 @@ pwq_for(struct workqueue *wq, int cpu)
 	int home = wq_g.home[cpu], scope = scope_of(wq->flags);
 	struct wq_link *l;
 
-	wq_link_foreach(l, &wq->pwqs) {
+	wq_link_foreach(l, &wq->pwqs)
+	{
 		struct wq_pwq *pwq = wq_container_of(l, struct wq_pwq, node);
 
 		if ((wq->flags & WQ_ORDERED) || pwq->pool->cpu == home ||
@@ -201,16 +202,15 @@ publish(struct workqueue *wq)
 		wq_link_append(&wq->node, &wq_g.workqueues);
 		/* The set may have changed since it was started. */
 		if (wq->rescuer != NULL)
-			pthread_setaffinity_np(wq->rescuer->thread, sizeof(wq_g.cpus),
-				&wq_g.cpus);
+			pthread_setaffinity_np(wq->rescuer->thread, sizeof(wq_g.cpus), &wq_g.cpus);
 	}
 	pthread_mutex_unlock(&wq_g.mutex);
 	return rc;
 }
 
 int
-wq_workqueue_create(const char *name, unsigned flags, int max_active, bool eager,
-	struct workqueue **out)
+wq_workqueue_create(
+	const char *name, unsigned flags, int max_active, bool eager, struct workqueue **out)
 {
 	struct workqueue *wq;
 	int rc;
@@ -313,7 +313,8 @@ set_frozen(bool frozen)
 
 	pthread_mutex_lock(&wq_g.mutex);
 	wq_g.frozen = frozen;
-	wq_link_foreach(l, &wq_g.workqueues) {
+	wq_link_foreach(l, &wq_g.workqueues)
+	{
 		struct workqueue *wq = wq_container_of(l, struct workqueue, node);
 
 		if (!(wq->flags & WQ_FREEZABLE))
@@ -344,12 +345,14 @@ wq_freeze_busy(void)
 	bool busy = false;
 
 	pthread_mutex_lock(&wq_g.mutex);
-	wq_link_foreach(l, &wq_g.workqueues) {
+	wq_link_foreach(l, &wq_g.workqueues)
+	{
 		struct workqueue *wq = wq_container_of(l, struct workqueue, node);
 
 		if (!(wq->flags & WQ_FREEZABLE))
 			continue;
-		wq_link_foreach(p, &wq->pwqs) {
+		wq_link_foreach(p, &wq->pwqs)
+		{
 			struct wq_pwq *pwq = wq_container_of(p, struct wq_pwq, node);
 
 			wq_lock(&pwq->pool->lock);

@@ -222,10 +222,10 @@ WQ_API const char *wq_name(const struct workqueue *wq);
  * work. Use one of your own where you flush or drain, or may have many works.
  */
 enum wq_system_id {
-	WQ_SYSTEM,          /**< Per CPU; short works. */
-	WQ_SYSTEM_HIGHPRI,  /**< Per CPU, high priority. */
-	WQ_SYSTEM_LONG,     /**< Per CPU; works that may take long. */
-	WQ_SYSTEM_UNBOUND,  /**< Unbound. */
+	WQ_SYSTEM,           /**< Per CPU; short works. */
+	WQ_SYSTEM_HIGHPRI,   /**< Per CPU, high priority. */
+	WQ_SYSTEM_LONG,      /**< Per CPU; works that may take long. */
+	WQ_SYSTEM_UNBOUND,   /**< Unbound. */
 	WQ_SYSTEM_FREEZABLE, /**< Per CPU, freezable. */
 	WQ_NB_SYSTEM,
 };
@@ -270,8 +270,8 @@ WQ_API bool wq_queue_work_on(int cpu, struct workqueue *wq, struct wq_work *work
 WQ_API bool wq_queue_delayed(struct workqueue *wq, struct wq_delayed_work *dw, uint64_t delay_us);
 
 /** wq_queue_delayed() for the pool of a given CPU; -1: the one where the timer was set. */
-WQ_API bool wq_queue_delayed_on(int cpu, struct workqueue *wq, struct wq_delayed_work *dw,
-	uint64_t delay_us);
+WQ_API bool wq_queue_delayed_on(
+	int cpu, struct workqueue *wq, struct wq_delayed_work *dw, uint64_t delay_us);
 
 /**
  * Sets the time of a delayed work anew: queues it, or moves it when it is pending (also back from

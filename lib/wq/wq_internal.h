@@ -46,10 +46,10 @@ enum wq_where {
 	WQ_AT_TIMER,    /* in the timer's inbox or heap */
 	WQ_AT_DISABLED, /* PENDING is held by wq_disable_work() */
 };
-#define WQ_WHERE_SHIFT 16
+#define WQ_WHERE_SHIFT          16
 #define WQ_WHERE(kind, pool_id) ((uint32_t)(kind) << WQ_WHERE_SHIFT | (pool_id))
 #define WQ_WHERE_KIND(w)        ((enum wq_where)((w) >> WQ_WHERE_SHIFT))
-#define WQ_WHERE_POOL(w)        ((w) & 0xffffu)
+#define WQ_WHERE_POOL(w)        ((w)&0xffffu)
 
 enum wq_work_flags {
 	WQ_F_INACTIVE = 1 << 0, /* not counted in pwq->nb_active */
@@ -57,13 +57,13 @@ enum wq_work_flags {
 	WQ_F_BARRIER = 1 << 2,  /* completes a flush; not counted in statistics */
 };
 
-#define WQ_NB_COLOURS  16
-#define WQ_NO_COLOUR   (-1)
-#define WQ_BUSY_SLOTS  64
-#define WQ_MAX_WORKERS 2048
-#define WQ_MAX_POOLS   8192
-#define WQ_MAX_CPUS    CPU_SETSIZE
-#define WQ_NB_SCOPES   4
+#define WQ_NB_COLOURS      16
+#define WQ_NO_COLOUR       (-1)
+#define WQ_BUSY_SLOTS      64
+#define WQ_MAX_WORKERS     2048
+#define WQ_MAX_POOLS       8192
+#define WQ_MAX_CPUS        CPU_SETSIZE
+#define WQ_NB_SCOPES       4
 #define WQ_THREAD_NAME_LEN 16
 
 /*
@@ -76,8 +76,8 @@ struct wq_inbox {
 	struct wq_waker *sleeper; /* A; whom a producer has to wake; NULL: somebody will look */
 	struct wq_work stub __attribute__((aligned(WQ_LINE))); /* inbox_next: A */
 	struct wq_work *cur __attribute__((aligned(WQ_LINE))); /* P; chain taken off, undelivered */
-	struct wq_work *last;     /* P; its end */
-	uint64_t nb_chains;       /* P; chains taken off so far */
+	struct wq_work *last;                                  /* P; its end */
+	uint64_t nb_chains;                                    /* P; chains taken off so far */
 } __attribute__((aligned(WQ_LINE)));
 
 enum wq_inbox_state {
@@ -96,12 +96,12 @@ enum wq_worker_flags {
 	WQ_W_UNBOUND = 1 << 5,       /* its pool is not concurrency-managed */
 	WQ_W_BLOCKED = 1 << 6,       /* announced */
 	WQ_W_SEEN_BLOCKED = 1 << 7,  /* found by the monitor */
-	WQ_W_NOT_RUNNING = WQ_W_PREP | WQ_W_CPU_INTENSIVE | WQ_W_UNBOUND | WQ_W_BLOCKED |
-		WQ_W_SEEN_BLOCKED,
+	WQ_W_NOT_RUNNING =
+		WQ_W_PREP | WQ_W_CPU_INTENSIVE | WQ_W_UNBOUND | WQ_W_BLOCKED | WQ_W_SEEN_BLOCKED,
 };
 
 struct wq_worker {
-	struct wq_waker waker;        /* A */
+	struct wq_waker waker;                                  /* A */
 	struct wq_pool *pool __attribute__((aligned(WQ_LINE))); /* WP (changes for rescuers only) */
 	struct wq_link entry;         /* P: pool->idle, or a slot of pool->busy */
 	struct wq_link node;          /* P: pool->workers, pool->dying or pool->cast_off */
@@ -120,10 +120,10 @@ struct wq_worker {
 	pid_t tid;                    /* A; 0 until the thread runs */
 	pthread_t thread;             /* I, by the creator */
 	/* The monitor's, under P: */
-	uint64_t seen_works;          /* nb_works at the last pass */
-	uint64_t seen_cpu_ns;         /* CPU clock up to which time is accounted; 0: not seen */
-	uint64_t hog_cpu_ns;          /* CPU clock when this execution was first seen */
-	struct workqueue *rescues;    /* I; the workqueue of a rescuer */
+	uint64_t seen_works;           /* nb_works at the last pass */
+	uint64_t seen_cpu_ns;          /* CPU clock up to which time is accounted; 0: not seen */
+	uint64_t hog_cpu_ns;           /* CPU clock when this execution was first seen */
+	struct workqueue *rescues;     /* I; the workqueue of a rescuer */
 	char name[WQ_THREAD_NAME_LEN]; /* I */
 };
 
@@ -135,36 +135,36 @@ enum wq_pool_flags {
 struct wq_pool {
 	struct wq_inbox inbox;
 	struct wq_lock lock __attribute__((aligned(WQ_LINE)));
-	uint32_t flags;             /* P */
-	uint32_t id;                /* I; from 1 */
-	int cpu;                    /* I; -1 for unbound pools */
-	bool highpri;               /* I */
-	int scope, pod;             /* I; of unbound pools */
-	int nb_running;             /* P; workers that run and may take works */
-	uint32_t nb_workers;        /* P */
-	uint32_t nb_idle;           /* P */
-	uint32_t nb_transit;        /* P; works taken from the inbox, not yet placed */
-	struct wq_link worklist;    /* P */
-	struct wq_link idle;        /* P; the latest to become idle is first */
-	struct wq_link workers;     /* P */
-	struct wq_link dying;       /* P; to be joined by the monitor */
-	struct wq_link cast_off;    /* P; joined, kept: somebody may still wake them */
-	struct wq_worker *manager;  /* P; who creates workers; (void *)-1: the monitor */
-	struct wq_worker *to_wake;  /* P; woken when the lock is dropped */
-	uint64_t create_after_ns;   /* P; no creation before (a failed one cools down) */
-	uint64_t progress_ns;       /* P; monitor: when a work was last started */
-	uint64_t progress_works;    /* P; monitor: nb_started then */
-	uint64_t mayday_ns;         /* P; monitor: when rescuers were called */
-	uint64_t nb_started;        /* P */
-	uint64_t nb_stalls;         /* P */
-	uint64_t nb_create_failed;  /* P */
-	uint64_t nb_created;        /* P */
-	uint64_t nb_reaped;         /* P */
-	bool stall_told;            /* P */
-	bool armed;                 /* P; inbox.sleeper was set, and perhaps taken since */
-	cpu_set_t cpus;             /* P; where its workers may run */
-	uint32_t cpus_gen;          /* P; counts changes of cpus */
-	uint64_t ids[WQ_MAX_WORKERS / 64]; /* P; workers' ids in use */
+	uint32_t flags;                     /* P */
+	uint32_t id;                        /* I; from 1 */
+	int cpu;                            /* I; -1 for unbound pools */
+	bool highpri;                       /* I */
+	int scope, pod;                     /* I; of unbound pools */
+	int nb_running;                     /* P; workers that run and may take works */
+	uint32_t nb_workers;                /* P */
+	uint32_t nb_idle;                   /* P */
+	uint32_t nb_transit;                /* P; works taken from the inbox, not yet placed */
+	struct wq_link worklist;            /* P */
+	struct wq_link idle;                /* P; the latest to become idle is first */
+	struct wq_link workers;             /* P */
+	struct wq_link dying;               /* P; to be joined by the monitor */
+	struct wq_link cast_off;            /* P; joined, kept: somebody may still wake them */
+	struct wq_worker *manager;          /* P; who creates workers; (void *)-1: the monitor */
+	struct wq_worker *to_wake;          /* P; woken when the lock is dropped */
+	uint64_t create_after_ns;           /* P; no creation before (a failed one cools down) */
+	uint64_t progress_ns;               /* P; monitor: when a work was last started */
+	uint64_t progress_works;            /* P; monitor: nb_started then */
+	uint64_t mayday_ns;                 /* P; monitor: when rescuers were called */
+	uint64_t nb_started;                /* P */
+	uint64_t nb_stalls;                 /* P */
+	uint64_t nb_create_failed;          /* P */
+	uint64_t nb_created;                /* P */
+	uint64_t nb_reaped;                 /* P */
+	bool stall_told;                    /* P */
+	bool armed;                         /* P; inbox.sleeper was set, and perhaps taken since */
+	cpu_set_t cpus;                     /* P; where its workers may run */
+	uint32_t cpus_gen;                  /* P; counts changes of cpus */
+	uint64_t ids[WQ_MAX_WORKERS / 64];  /* P; workers' ids in use */
 	struct wq_link busy[WQ_BUSY_SLOTS]; /* P; by address of the work */
 };
 
@@ -182,91 +182,91 @@ struct wq_pwq_stats {
 
 struct wq_pwq {
 	/* Read by producers: nothing here changes. */
-	struct wq_pool *pool;       /* I */
-	struct workqueue *wq;       /* I */
-	uint32_t pool_id;           /* I */
+	struct wq_pool *pool; /* I */
+	struct workqueue *wq; /* I */
+	uint32_t pool_id;     /* I */
 	/* Changes with every work. */
 	struct wq_link inactive __attribute__((aligned(WQ_LINE))); /* P */
-	int nb_active;              /* P */
-	int max_active;             /* P; 0 while frozen */
-	int work_colour;            /* P; given to works that come */
-	int flush_colour;           /* P; waited for, or WQ_NO_COLOUR */
-	uint64_t nb_inserted;       /* P; works that came, ever */
+	int nb_active;                                             /* P */
+	int max_active;                                            /* P; 0 while frozen */
+	int work_colour;                                           /* P; given to works that come */
+	int flush_colour;                /* P; waited for, or WQ_NO_COLOUR */
+	uint64_t nb_inserted;            /* P; works that came, ever */
 	int nb_in_flight[WQ_NB_COLOURS]; /* P */
-	struct wq_pwq_stats stats;  /* P */
-	struct wq_link node;        /* I; wq->pwqs */
-	struct wq_link mayday;      /* rescuer's lock (wq->mayday_lock) */
+	struct wq_pwq_stats stats;       /* P */
+	struct wq_link node;             /* I; wq->pwqs */
+	struct wq_link mayday;           /* rescuer's lock (wq->mayday_lock) */
 };
 
 struct wq_flusher {
-	struct wq_link node;  /* M */
-	int colour;           /* M */
+	struct wq_link node; /* M */
+	int colour;          /* M */
 	struct wq_completion done;
 };
 
 struct workqueue {
 	/* Read by producers. */
-	struct wq_pwq **route;   /* array I; entries A: by CPU, the pwq to use */
-	uint32_t flags;          /* I */
-	uint32_t draining;       /* A; depth, changed under M */
+	struct wq_pwq **route; /* array I; entries A: by CPU, the pwq to use */
+	uint32_t flags;        /* I */
+	uint32_t draining;     /* A; depth, changed under M */
 	/* Slow path. */
 	pthread_mutex_t mutex __attribute__((aligned(WQ_LINE)));
-	struct wq_link node;     /* G; wq_g.workqueues */
-	struct wq_link pwqs;     /* I */
-	unsigned nb_pwqs;        /* I */
-	int max_active;          /* M */
-	int work_colour;         /* M */
-	int flush_colour;        /* M */
-	uint32_t nb_pwqs_to_flush; /* A */
+	struct wq_link node;              /* G; wq_g.workqueues */
+	struct wq_link pwqs;              /* I */
+	unsigned nb_pwqs;                 /* I */
+	int max_active;                   /* M */
+	int work_colour;                  /* M */
+	int flush_colour;                 /* M */
+	uint32_t nb_pwqs_to_flush;        /* A */
 	struct wq_flusher *first_flusher; /* M for writers */
-	struct wq_link flushers; /* M */
-	struct wq_link overflow; /* M */
-	uint64_t nb_delayed;     /* T; delayed works in the timer */
-	struct wq_worker *rescuer; /* I */
+	struct wq_link flushers;          /* M */
+	struct wq_link overflow;          /* M */
+	uint64_t nb_delayed;              /* T; delayed works in the timer */
+	struct wq_worker *rescuer;        /* I */
 	struct wq_lock mayday_lock;
-	struct wq_link maydays;  /* mayday_lock */
-	bool rescuer_stop;       /* A */
-	char name[WQ_NAME_LEN];  /* I */
+	struct wq_link maydays; /* mayday_lock */
+	bool rescuer_stop;      /* A */
+	char name[WQ_NAME_LEN]; /* I */
 };
 
 struct wq_topology {
-	int nb_cpus;                       /* I */
-	int nb_pods[WQ_NB_SCOPES];         /* I */
-	uint16_t *pod_of[WQ_NB_SCOPES];    /* I; by CPU */
+	int nb_cpus;                    /* I */
+	int nb_pods[WQ_NB_SCOPES];      /* I */
+	uint16_t *pod_of[WQ_NB_SCOPES]; /* I; by CPU */
 };
 
 struct wq_timer {
 	struct wq_lock lock;
-	struct wq_inbox inbox;           /* its consumers hold T */
-	struct wq_delayed_work *heap;    /* T */
-	uint64_t sleep_until_ns;         /* A; 0 while the thread is awake */
-	bool started;                    /* I */
-	struct wq_waker waker;           /* A */
-	pthread_t thread;                /* I */
-	bool stop;                       /* A */
+	struct wq_inbox inbox;        /* its consumers hold T */
+	struct wq_delayed_work *heap; /* T */
+	uint64_t sleep_until_ns;      /* A; 0 while the thread is awake */
+	bool started;                 /* I */
+	struct wq_waker waker;        /* A */
+	pthread_t thread;             /* I */
+	bool stop;                    /* A */
 };
 
 struct wq_monitor {
-	struct wq_waker waker;           /* A */
-	uint32_t ticking;                /* A; 0: asleep until armed, or until it is to reap */
-	bool started;                    /* I */
-	bool stop;                       /* A */
-	pthread_t thread;                /* I */
+	struct wq_waker waker; /* A */
+	uint32_t ticking;      /* A; 0: asleep until armed, or until it is to reap */
+	bool started;          /* I */
+	bool stop;             /* A */
+	pthread_t thread;      /* I */
 };
 
 struct wq_global {
 	pthread_mutex_t mutex;
-	bool started;                    /* A */
-	struct wq_config cfg;            /* I; defaults filled in */
-	struct wq_topology topo;         /* I */
-	cpu_set_t cpus;                  /* G */
-	int *home;                       /* G; by CPU, the nearest CPU of the set */
-	struct wq_pool **cpu_pools;      /* I; [2 * cpu + highpri] */
-	struct wq_pool *pools[WQ_MAX_POOLS]; /* A entries: released once; by id */
-	uint32_t nb_pools;               /* A; under G */
-	struct wq_link workqueues;       /* G */
-	bool frozen;                     /* G */
-	unsigned next_ordered;           /* G; spreads ordered workqueues over CPUs */
+	bool started;                           /* A */
+	struct wq_config cfg;                   /* I; defaults filled in */
+	struct wq_topology topo;                /* I */
+	cpu_set_t cpus;                         /* G */
+	int *home;                              /* G; by CPU, the nearest CPU of the set */
+	struct wq_pool **cpu_pools;             /* I; [2 * cpu + highpri] */
+	struct wq_pool *pools[WQ_MAX_POOLS];    /* A entries: released once; by id */
+	uint32_t nb_pools;                      /* A; under G */
+	struct wq_link workqueues;              /* G */
+	bool frozen;                            /* G */
+	unsigned next_ordered;                  /* G; spreads ordered workqueues over CPUs */
 	struct workqueue *system[WQ_NB_SYSTEM]; /* I */
 	struct wq_monitor monitor;
 	struct wq_timer timer;
@@ -394,8 +394,8 @@ void wq_worker_set_flags(struct wq_worker *w, uint32_t flags);
 void wq_worker_clear_flags(struct wq_worker *w, uint32_t flags);
 void wq_worker_enter_idle(struct wq_worker *w);
 void wq_worker_leave_idle(struct wq_worker *w);
-int wq_worker_start_thread(pthread_t *thread, const cpu_set_t *cpus, void *(*fn)(void *),
-	void *arg);
+int wq_worker_start_thread(
+	pthread_t *thread, const cpu_set_t *cpus, void *(*fn)(void *), void *arg);
 
 /* execute.c */
 void wq_execute(struct wq_worker *w, struct wq_work *work);
@@ -446,10 +446,10 @@ wq_monitor_arm(void)
 
 /* watch.c: looks at the workers of a pool. */
 struct wq_watch {
-	bool active;  /* somebody runs, or waits: look again */
-	bool waits;   /* work waits behind somebody who runs */
-	bool fresh;   /* a worker runs something that was not seen before */
-	bool found;   /* a worker was found that blocks or burns */
+	bool active; /* somebody runs, or waits: look again */
+	bool waits;  /* work waits behind somebody who runs */
+	bool fresh;  /* a worker runs something that was not seen before */
+	bool found;  /* a worker was found that blocks or burns */
 };
 void wq_watch_pool(struct wq_pool *pool, struct wq_watch *sum);
 uint64_t wq_watch_thread_cpu_ns(pthread_t thread);
@@ -467,8 +467,8 @@ void wq_rescuer_snapshot(struct wq_worker *w,
 	struct wq_stats_worker *s);
 
 /* workqueue.c */
-int wq_workqueue_create(const char *name, unsigned flags, int max_active, bool eager,
-	struct workqueue **out);
+int wq_workqueue_create(
+	const char *name, unsigned flags, int max_active, bool eager, struct workqueue **out);
 void wq_workqueue_reroute(struct workqueue *wq);
 
 /* topology.c */

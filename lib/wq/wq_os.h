@@ -19,8 +19,7 @@
 #define wq_likely(x)   __builtin_expect(!!(x), 1)
 #define wq_unlikely(x) __builtin_expect(!!(x), 0)
 
-#define wq_container_of(ptr, type, member) \
-	((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define wq_container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 #define WQ_NS_PER_US  UINT64_C(1000)
 #define WQ_NS_PER_MS  UINT64_C(1000000)
@@ -29,10 +28,10 @@
 
 /* Our own bug, or one of the caller's that cannot be survived: says where and aborts. */
 _Noreturn void wq_bug(const char *file, int line, const char *what);
-#define WQ_ASSERT(cond)                                        \
-	do {                                                   \
-		if (wq_unlikely(!(cond)))                      \
-			wq_bug(__FILE__, __LINE__, #cond);     \
+#define WQ_ASSERT(cond)                                                                            \
+	do {                                                                                       \
+		if (wq_unlikely(!(cond)))                                                          \
+			wq_bug(__FILE__, __LINE__, #cond);                                         \
 	} while (0)
 
 void wq_futex_wait(uint32_t *word, uint32_t value);
@@ -86,8 +85,8 @@ wq_trylock(struct wq_lock *lock)
 {
 	uint32_t free = 0;
 
-	return __atomic_compare_exchange_n(&lock->word, &free, 1, false, __ATOMIC_ACQUIRE,
-		__ATOMIC_RELAXED);
+	return __atomic_compare_exchange_n(
+		&lock->word, &free, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
 }
 
 static inline void
@@ -131,8 +130,7 @@ static inline void
 wq_waker_wake(struct wq_waker *w)
 {
 	/* Release: the woken thread sees what the waker did. Pairs with wq_waker_sleep(). */
-	if (__atomic_exchange_n(&w->word, WQ_WAKER_SIGNALLED, __ATOMIC_ACQ_REL) ==
-		WQ_WAKER_ASLEEP)
+	if (__atomic_exchange_n(&w->word, WQ_WAKER_SIGNALLED, __ATOMIC_ACQ_REL) == WQ_WAKER_ASLEEP)
 		wq_futex_wake(&w->word, 1);
 }
 
@@ -198,7 +196,7 @@ wq_link_splice_tail(struct wq_link *from, struct wq_link *to)
 }
 
 #define wq_link_foreach(pos, list) for (pos = (list)->next; pos != (list); pos = pos->next)
-#define wq_link_foreach_safe(pos, tmp, list)                                  \
+#define wq_link_foreach_safe(pos, tmp, list)                                                       \
 	for (pos = (list)->next, tmp = pos->next; pos != (list); pos = tmp, tmp = pos->next)
 
 #endif

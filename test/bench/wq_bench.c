@@ -156,7 +156,8 @@ run_throughput(const struct bench_impl *impl, struct result *r, unsigned nb, uns
 	pthread_barrier_init(&barrier, NULL, nb + 1);
 	for (unsigned i = 0; i < nb; i++) {
 		/* Not on the consumer's CPU, as far as there are others. */
-		flows[i] = (struct flow){.impl = impl, .barrier = &barrier,
+		flows[i] = (struct flow){.impl = impl,
+			.barrier = &barrier,
 			.cpu = nb_cpus > 1 ? (int)i % (nb_cpus - 1) : 0};
 		pthread_create(&flows[i].thread, NULL, producer_main, &flows[i]);
 	}
@@ -219,7 +220,7 @@ run_blocked(const struct bench_impl *impl, unsigned nb, bool announce)
 	do {
 		sleep_us(20000);
 	} while (__atomic_load_n(&p->started, __ATOMIC_ACQUIRE) == 0 ||
-		 __atomic_load_n(&p->nb_blocked, __ATOMIC_ACQUIRE) > 0);
+		__atomic_load_n(&p->nb_blocked, __ATOMIC_ACQUIRE) > 0);
 	end = p->started_tsc;
 	impl->producer_free(p);
 	return (double)(end - start) / tsc_per_us;
@@ -249,8 +250,7 @@ run_all_blocked(const struct bench_impl *impl, struct result *r)
 			}
 			impl->stop();
 		}
-		_exit(write(fds[1], r->blocked_us, sizeof(r->blocked_us)) !=
-			sizeof(r->blocked_us));
+		_exit(write(fds[1], r->blocked_us, sizeof(r->blocked_us)) != sizeof(r->blocked_us));
 	}
 	close(fds[1]);
 	for (size_t got = 0; got < sizeof(r->blocked_us); got += (size_t)n) {

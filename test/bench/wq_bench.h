@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define BENCH_LINE      64
+#define BENCH_LINE       64
 #define BENCH_MAX_WINDOW 4096
 
 /* What every implementation's producer begins with. */

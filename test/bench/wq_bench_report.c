@@ -45,8 +45,8 @@ print_json(void)
 	for (unsigned i = 0; i < NB_IMPLS && impls[i] != NULL; i++) {
 		struct result *r = &results[i];
 
-		printf("  \"%s\": {\"enqueue_ns\": %.1f, \"works_per_s\": %.0f,\n",
-			impls[i]->name, quantile(r->enqueue_ns[0], opt.rounds, 0.5),
+		printf("  \"%s\": {\"enqueue_ns\": %.1f, \"works_per_s\": %.0f,\n", impls[i]->name,
+			quantile(r->enqueue_ns[0], opt.rounds, 0.5),
 			quantile(r->works_per_s[0], opt.rounds, 0.5));
 		printf("    \"idle_wake_p50_us\": %.2f, \"idle_wake_p99_us\": %.2f, "
 		       "\"idle_wake_p999_us\": %.2f,\n",
@@ -98,8 +98,8 @@ print_table(void)
 		for (int a = impls[i]->can_announce; a >= 0 && impls[i]->block != NULL; a--) {
 			printf("%-12s%-12s", impls[i]->name, a ? "announced" : "unannounced");
 			for (unsigned n = 0; n < MAX_BLOCKED; n++)
-				printf(" %8.0f", quantile(results[i].blocked_us[a][n], opt.rounds,
-							 0.5));
+				printf(" %8.0f",
+					quantile(results[i].blocked_us[a][n], opt.rounds, 0.5));
 			printf("\n");
 		}
 	}

@@ -179,7 +179,7 @@ enum event {
 	WAKE = 2,
 	DONE = 3,
 };
-#define EV(w, e) ((w) * 4 + (e))
+#define EV(w, e) ((w)*4 + (e))
 
 static struct {
 	struct wq_work work;

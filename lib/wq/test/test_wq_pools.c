@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Pools: names and CPUs of threads, growth and reaping, changes of the CPU set, failing creation. */
+/* Pools: names and CPUs of threads, growth, reaping, changes of the CPU set, failing creation. */
 
 #include <dirent.h>
 #include <errno.h>

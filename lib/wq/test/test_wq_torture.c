@@ -106,8 +106,8 @@ item_func(struct wq_work *work)
 
 	CHECK(__atomic_exchange_n(&it->running, 1, __ATOMIC_RELAXED) == 0);
 	for (unsigned i = 0; it->kind == KIND_VISIBLE && i < MAX_THREADS; i++)
-		__atomic_store_n(&it->seen[i],
-			__atomic_load_n(&it->written[i], __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+		__atomic_store_n(&it->seen[i], __atomic_load_n(&it->written[i], __ATOMIC_RELAXED),
+			__ATOMIC_RELAXED);
 	spend();
 	add64(&it->executed);
 	if (it->kind == KIND_VISIBLE && rnd(4) == 0 && wq_queue_work(it->wq, work))
@@ -153,8 +153,8 @@ destroy_against_chain(void)
 	struct workqueue *wq;
 	uint32_t k = rnd(NB_WQS);
 
-	if (wq_alloc("chain", wq_kinds[k].flags & ~(unsigned)WQ_FREEZABLE,
-		    wq_kinds[k].max_active, &wq) != 0)
+	if (wq_alloc("chain", wq_kinds[k].flags & ~(unsigned)WQ_FREEZABLE, wq_kinds[k].max_active,
+		    &wq) != 0)
 		return;
 	for (unsigned i = 0; i < 4; i++) {
 		struct chain *c = calloc(1, sizeof(*c));
@@ -333,8 +333,7 @@ set_up(void)
 
 	CHECK(wq_init(&cfg) == 0);
 	for (unsigned q = 0; q < NB_WQS; q++) {
-		CHECK(wq_alloc("torture", wq_kinds[q].flags, wq_kinds[q].max_active, &wqs[q]) ==
-			0);
+		CHECK(wq_alloc("torture", wq_kinds[q].flags, wq_kinds[q].max_active, &wqs[q]) == 0);
 	}
 	for (unsigned i = 0; i < NB_ITEMS; i++) {
 		items[i].wq = wqs[i / NB_WORKS / NB_KINDS];

@@ -16,12 +16,12 @@
 
 #define TIMEOUT_MS 30000
 
-#define CHECK(cond)                                                                   \
-	do {                                                                          \
-		if (!(cond)) {                                                        \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #cond);    \
-			abort();                                                      \
-		}                                                                     \
+#define CHECK(cond)                                                                                \
+	do {                                                                                       \
+		if (!(cond)) {                                                                     \
+			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #cond);                 \
+			abort();                                                                   \
+		}                                                                                  \
 	} while (0)
 
 static inline uint64_t
@@ -86,11 +86,11 @@ test_burn_us(uint64_t us)
 		;
 }
 
-#define RUN(test)                                   \
-	do {                                        \
-		printf("%s\n", #test);              \
-		fflush(stdout);                     \
-		test();                             \
+#define RUN(test)                                                                                  \
+	do {                                                                                       \
+		printf("%s\n", #test);                                                             \
+		fflush(stdout);                                                                    \
+		test();                                                                            \
 	} while (0)
 
 #endif
