@@ -75,19 +75,32 @@ print_telemetry(const char *command)
 }
 
 static void
-discard(void)
+print_state(void)
 {
 	char command[64];
 	unsigned int i;
 
-	if (d.pid > 0 && waitpid(d.pid, NULL, WNOHANG) == 0) {
-		print_telemetry("/vsock/lcores");
-		for (i = 0; i < d.nb_ports; i++) {
-			snprintf(command, sizeof(command), "/vsock/port,vsock_vhost%u", i);
-			print_telemetry(command);
-		}
+	print_telemetry("/vsock/lcores");
+	for (i = 0; i < d.nb_ports; i++) {
+		snprintf(command, sizeof(command), "/vsock/port,vsock_vhost%u", i);
+		print_telemetry(command);
+	}
+}
+
+static void
+discard(void)
+{
+	int status = 0;
+
+	if (d.pid > 0) {
+		print_state();
+		/* One that is about to die of something else does so. */
 		kill(d.pid, SIGKILL);
-		waitpid(d.pid, NULL, 0);
+		waitpid(d.pid, &status, 0);
+		if (WIFEXITED(status))
+			fprintf(stderr, "the daemon ended: status %d\n", WEXITSTATUS(status));
+		else if (WTERMSIG(status) != SIGKILL)
+			fprintf(stderr, "the daemon died: signal %d\n", WTERMSIG(status));
 	}
 	d.pid = 0;
 	print_stderr();

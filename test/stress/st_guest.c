@@ -147,7 +147,7 @@ st_guest_plug(struct st_guest *g)
 		rc = fe_guest_create(&g->conf, &g->fe);
 		if (rc == 0)
 			break;
-		/* The daemon refuses a second front end until it has noticed the first one's end. */
+		/* A second front end is refused until the first one's end was noticed. */
 		if (rc != -ECONNRESET && rc != -EPIPE)
 			ST_FAIL("%s: cannot be plugged in: %d", g->name, rc);
 		if (st_now_us() > deadline)

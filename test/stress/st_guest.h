@@ -83,10 +83,10 @@ void st_guest_finish(struct st_guest *g);
  */
 void st_guest_check(struct st_guest *g);
 
-/** Fails when the device did what it must not do. @p excused: a fault to overlook, or FE_NB_FAULTS */
+/** Fails when the device did what it must not do, @p excused (or FE_NB_FAULTS: none) aside. */
 void st_guest_check_faults(const struct st_guest *g, enum fe_fault excused);
 
-/** The front end dies, or (@p orderly) stops its rings and closes; the connections are forgotten. */
+/** The front end dies, or (@p orderly) stops its rings first; the connections are forgotten. */
 void st_guest_unplug(struct st_guest *g, bool orderly);
 
 /** Drops an end that the guest's driver forgot: nothing is expected of it any more. */

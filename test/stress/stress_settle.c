@@ -164,6 +164,9 @@ main(void)
 	st_daemon_start(&conf);
 	run(false);
 	run(true);
+	/* Loans were out when a guest had to settle. */
+	printf("loans copied: %" PRId64 "\n", st_daemon_lcores("loans_copied"));
+	ST_CHECK(st_daemon_lcores("loans_copied") > 0);
 	ST_CHECK_EQ(st_daemon_drops("guest_gone"), 0);
 	ST_CHECK_EQ(st_daemon_drops("over_credit"), 0);
 	st_daemon_stop();
