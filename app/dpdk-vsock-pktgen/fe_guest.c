@@ -197,12 +197,15 @@ start_queue(struct fe_guest *g, unsigned int queue)
 	const struct fe_vring *vr = &g->vrings[queue];
 	const struct fe_vu_vring_addr addr = {
 		.desc = vr->desc, .avail = vr->avail, .used = vr->used};
+	uint32_t base;
 	int rc;
 
 	rc = fe_vu_set_vring_num(&g->vu, queue, vr->size);
 	if (rc < 0)
 		return rc;
-	rc = fe_vu_set_vring_base(&g->vu, queue, __atomic_load_n(&vr->used->idx, __ATOMIC_ACQUIRE));
+	/* Packed: the place of the used side in the upper half. */
+	base = fe_vring_base(vr);
+	rc = fe_vu_set_vring_base(&g->vu, queue, vr->packed ? base | base << 16 : base);
 	if (rc < 0)
 		return rc;
 	rc = fe_vu_set_vring_addr(&g->vu, queue, &addr);
@@ -266,7 +269,7 @@ fe_guest_stop(struct fe_guest *g, uint16_t bases[FE_NB_QUEUES])
 			return rc;
 		if (bases != NULL)
 			bases[q] = (uint16_t)base;
-		if ((uint16_t)base != __atomic_load_n(&g->vrings[q].used->idx, __ATOMIC_ACQUIRE))
+		if ((uint16_t)base != fe_vring_base(&g->vrings[q]))
 			first_rc = -EBADMSG;
 	}
 	return first_rc;

@@ -221,7 +221,7 @@ bool fe_guest_alive(const struct fe_guest *g);
  *
  * @param bases where the avail indices go that the device gave back, one per queue; or NULL
  * @return 0, -EBADMSG when the device did not stop settled (it took buffers that it did not give
- *         back: its avail index is not the used index), -errno of the messages
+ *         back: it stands elsewhere than fe_vring_base() says), -errno of the messages
  */
 int fe_guest_stop(struct fe_guest *g, uint16_t bases[FE_NB_QUEUES]);
 

@@ -18,6 +18,7 @@ vring_conf(const struct fe_guest *g)
 		.size = g->conf.ring_size,
 		.event_idx = g->features & FE_F_EVENT_IDX,
 		.indirect = g->features & FE_F_INDIRECT_DESC,
+		.packed = g->features & FE_F_RING_PACKED,
 	};
 }
 

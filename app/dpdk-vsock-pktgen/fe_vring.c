@@ -8,6 +8,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "fe_packed.h"
+
 #define RING_ALIGN 64u
 
 static_assert(sizeof(struct fe_vring_desc) == 16, "descriptor as in guest memory");
@@ -68,6 +70,7 @@ fe_vring_init(struct fe_vring *vr, struct fe_mem *mem, const struct fe_vring_con
 	vr->size = conf->size;
 	vr->mask = (uint16_t)(conf->size - 1);
 	vr->event_idx = conf->event_idx;
+	vr->packed = conf->packed;
 	vr->desc = fe_mem_alloc(mem, region, desc_len(conf), RING_ALIGN);
 	vr->avail = fe_mem_alloc(mem, region, avail_len(conf), RING_ALIGN);
 	vr->used = fe_mem_alloc(mem, region, used_len(conf), RING_ALIGN);
@@ -122,6 +125,8 @@ fe_vring_reset(struct fe_vring *vr)
 	vr->free_head = 0;
 	vr->nb_free = vr->size;
 	vr->avail_idx = vr->published_idx = vr->kicked_idx = vr->used_idx = 0;
+	if (vr->packed)
+		fe_packed_reset(vr);
 	fe_vring_disable_calls(vr);
 }
 
@@ -157,6 +162,8 @@ fe_vring_add(struct fe_vring *vr, const struct fe_seg *segs, unsigned int nb_seg
 	const uint16_t head = vr->free_head;
 	uint16_t last = head;
 
+	if (vr->packed)
+		return fe_packed_add(vr, segs, nb_segs, cookie, indirect);
 	assert(nb_segs > 0 && nb_segs <= FE_VRING_MAX_SEGS);
 	assert(!indirect || vr->indirect != NULL);
 	if (nb_desc > vr->nb_free)
@@ -186,6 +193,10 @@ fe_vring_publish(struct fe_vring *vr)
 {
 	if (vr->published_idx == vr->avail_idx)
 		return;
+	if (vr->packed) {
+		fe_packed_publish(vr);
+		return;
+	}
 	/* Pairs with the device's acquire of the avail index. */
 	__atomic_store_n(&vr->avail->idx, vr->avail_idx, __ATOMIC_RELEASE);
 	vr->published_idx = vr->avail_idx;
@@ -218,7 +229,9 @@ fe_vring_kick(struct fe_vring *vr)
 	 * and only then may the wish be read: one of the two sees the other.
 	 */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (vr->event_idx) {
+	if (vr->packed) {
+		wanted = fe_packed_kick_wanted(vr, old_idx, new_idx);
+	} else if (vr->event_idx) {
 		const uint16_t event = __atomic_load_n(avail_event(vr), __ATOMIC_RELAXED);
 
 		wanted = (uint16_t)(new_idx - event - 1) < (uint16_t)(new_idx - old_idx);
@@ -235,9 +248,12 @@ fe_vring_kick(struct fe_vring *vr)
 uint16_t
 fe_vring_nb_used(const struct fe_vring *vr)
 {
-	/* Pairs with the device's release of the used index. */
-	const uint16_t idx = __atomic_load_n(&vr->used->idx, __ATOMIC_ACQUIRE);
+	uint16_t idx;
 
+	if (vr->packed)
+		return fe_packed_nb_used(vr);
+	/* Pairs with the device's release of the used index. */
+	idx = __atomic_load_n(&vr->used->idx, __ATOMIC_ACQUIRE);
 	return (uint16_t)(idx - vr->used_idx);
 }
 
@@ -247,6 +263,8 @@ fe_vring_get(struct fe_vring *vr, uint32_t *cookie, uint32_t *len)
 	struct fe_vring_used_elem elem;
 	struct fe_vring_head *head;
 
+	if (vr->packed)
+		return fe_packed_get(vr, cookie, len);
 	if (fe_vring_nb_used(vr) == 0)
 		return 0;
 	elem = vr->used->ring[vr->used_idx++ & vr->mask];
@@ -268,7 +286,9 @@ fe_vring_get(struct fe_vring *vr, uint32_t *cookie, uint32_t *len)
 bool
 fe_vring_enable_calls(struct fe_vring *vr)
 {
-	if (vr->event_idx)
+	if (vr->packed)
+		fe_packed_want_calls(vr, true);
+	else if (vr->event_idx)
 		__atomic_store_n(used_event(vr), vr->used_idx, __ATOMIC_RELAXED);
 	else
 		__atomic_store_n(&vr->avail->flags, 0, __ATOMIC_RELAXED);
@@ -281,7 +301,9 @@ void
 fe_vring_disable_calls(struct fe_vring *vr)
 {
 	/* With EVENT_IDX, as far away as the index can say: behind what was taken. */
-	if (vr->event_idx)
+	if (vr->packed)
+		fe_packed_want_calls(vr, false);
+	else if (vr->event_idx)
 		__atomic_store_n(used_event(vr), (uint16_t)(vr->used_idx - 1), __ATOMIC_RELAXED);
 	else
 		__atomic_store_n(&vr->avail->flags, FE_AVAIL_NO_INTERRUPT, __ATOMIC_RELAXED);
@@ -298,7 +320,15 @@ fe_vring_drain_calls(struct fe_vring *vr)
 }
 
 uint16_t
+fe_vring_base(const struct fe_vring *vr)
+{
+	return vr->packed ? fe_packed_base(vr) : __atomic_load_n(&vr->used->idx, __ATOMIC_ACQUIRE);
+}
+
+uint16_t
 fe_vring_nb_held(const struct fe_vring *vr)
 {
+	if (vr->packed)
+		return vr->nb_chains;
 	return (uint16_t)(vr->published_idx - vr->used_idx);
 }

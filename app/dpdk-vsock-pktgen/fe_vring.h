@@ -4,13 +4,13 @@
 
 /**
  * @file
- * The driver's side of a split ring: buffers of any shape in, used buffers out, notifications in
- * both directions with either way to suppress them.
+ * The driver's side of a ring, split or packed: buffers of any shape in, used buffers out,
+ * notifications in both directions with either way to suppress them.
  *
- * Virtio 1.2, section 2.7.
+ * Virtio 1.2, sections 2.7 and 2.8.
  *
  * Context: one thread per ring. The device works on the same memory at the same time; the avail
- * index is the one release, the used index the one acquire.
+ * index is the one release, the used index the one acquire (packed: the descriptors' flags).
  */
 
 #include <stdbool.h>
@@ -91,6 +91,10 @@ struct fe_vring {
 	uint16_t kicked_idx;    /**< Avail index at the last decision about a kick. */
 	uint16_t used_idx;      /**< Next used entry to take. */
 	bool event_idx;
+	bool packed;            /**< Then the indices count descriptors. */
+	uint16_t first_flags;   /**< Packed: of the first descriptor that is not published. */
+	uint16_t nb_chains;     /**< Packed: chains that the device holds. */
+	uint16_t nb_new_chains; /**< Packed: chains that are not published. */
 	int kick_fd;
 	int call_fd;
 	struct fe_vring_stats stats;
@@ -100,6 +104,7 @@ struct fe_vring_conf {
 	uint16_t size;       /**< Power of two up to FE_VRING_MAX_SIZE. */
 	unsigned int region; /**< Region of the guest memory that the ring lies in. */
 	bool event_idx;
+	bool packed;
 	bool indirect; /**< Tables for indirect descriptors are set up. */
 };
 
@@ -157,7 +162,7 @@ void fe_vring_kick_always(struct fe_vring *vr);
  */
 int fe_vring_get(struct fe_vring *vr, uint32_t *cookie, uint32_t *len);
 
-/** @return used buffers that wait for fe_vring_get() */
+/** @return used buffers that wait for fe_vring_get(); packed: 1 when there are any */
 uint16_t fe_vring_nb_used(const struct fe_vring *vr);
 
 /**
@@ -172,6 +177,12 @@ void fe_vring_disable_calls(struct fe_vring *vr);
 
 /** Empties the call descriptor. @return calls since it was emptied last */
 uint64_t fe_vring_drain_calls(struct fe_vring *vr);
+
+/**
+ * @return where the device stands when it has given back all that it took, as SET_VRING_BASE and
+ *         GET_VRING_BASE have it
+ */
+uint16_t fe_vring_base(const struct fe_vring *vr);
 
 /** @return chains that the device holds */
 uint16_t fe_vring_nb_held(const struct fe_vring *vr);

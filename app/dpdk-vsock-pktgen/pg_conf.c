@@ -134,12 +134,10 @@ set_wait(struct pg_conf *conf, const char *value)
 static int
 set_ring(struct pg_conf *conf, const char *value)
 {
-	(void)conf;
-	if (strcmp(value, "split") == 0)
-		return 0;
-	if (strcmp(value, "packed") == 0)
-		fprintf(stderr, PROGRAM ": the packed ring is not supported, only the split one\n");
-	return -EINVAL;
+	if (strcmp(value, "split") != 0 && strcmp(value, "packed") != 0)
+		return -EINVAL;
+	conf->packed = strcmp(value, "packed") == 0;
+	return 0;
 }
 
 static int
@@ -239,7 +237,7 @@ static const struct option_def options[] = {
 	{"burst", "N", KIND_U32, FIELD(burst), 1, 32768, NULL,
 		"packets of a connection before the next one's turn (32)"},
 	{"ring-size", "N", KIND_U16, FIELD(ring_size), 2, 32768, NULL, "entries of a ring (128)"},
-	{"ring", "KIND", KIND_CUSTOM, .set = set_ring, .help = "split"},
+	{"ring", "KIND", KIND_CUSTOM, .set = set_ring, .help = "split or packed (split)"},
 	{"shape", "NAME", KIND_CUSTOM, .set = set_shape,
 		.help = "buffers of both rings: linux, 3776, 64k, header-split, fragments (linux)"},
 	{"to-guest", "SHAPE", KIND_CUSTOM, .set = set_to_guest,

@@ -61,6 +61,7 @@ struct pg_conf {
 	struct fe_shape from_guest;
 	uint8_t nb_regions;
 	uint8_t nb_queues;
+	bool packed;
 	bool event_idx;
 	bool indirect;
 	uint32_t buf_alloc;

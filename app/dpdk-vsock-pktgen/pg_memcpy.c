@@ -56,7 +56,7 @@ copy_for(const struct pg_conf *conf, struct pg_result *result, struct row *from,
 {
 	struct pg_rng rng = {conf->seed};
 	struct pg_counts before = {0};
-	uint64_t start_ns, now_ns, measure_ns = 0, end_ns;
+	uint64_t start_ns, now_ns, measure_ns = 0, end_ns = UINT64_MAX;
 	unsigned int i;
 
 	from->mem = malloc(from->len);
@@ -68,7 +68,6 @@ copy_for(const struct pg_conf *conf, struct pg_result *result, struct row *from,
 	memset(from->mem, 0x5a, from->len);
 	memset(to->mem, 0xa5, to->len);
 	start_ns = now_ns = pg_now_ns();
-	end_ns = start_ns + (uint64_t)((conf->warmup_s + conf->seconds) * 1e9);
 	while (now_ns < end_ns) {
 		for (i = 0; i < CHUNK; i++) {
 			const uint32_t len = pg_sizes_next(&conf->sizes, &rng);
@@ -81,6 +80,7 @@ copy_for(const struct pg_conf *conf, struct pg_result *result, struct row *from,
 		if (measure_ns == 0 && (double)(now_ns - start_ns) >= conf->warmup_s * 1e9) {
 			before = result->counts;
 			measure_ns = now_ns;
+			end_ns = now_ns + (uint64_t)(conf->seconds * 1e9);
 		}
 	}
 	pg_counts_since(&result->counts, &before);

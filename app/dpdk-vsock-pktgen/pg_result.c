@@ -279,6 +279,7 @@ json_conf(const struct pg_conf *conf)
 	json_object_set_new(object, "ring_size", json_integer(conf->ring_size));
 	json_object_set_new(object, "to_guest", json_string(conf->to_guest_text));
 	json_object_set_new(object, "from_guest", json_string(conf->from_guest_text));
+	json_object_set_new(object, "packed", json_boolean(conf->packed));
 	json_object_set_new(object, "event_idx", json_boolean(conf->event_idx));
 	json_object_set_new(object, "indirect", json_boolean(conf->indirect));
 	json_object_set_new(object, "buf_alloc", json_integer(conf->buf_alloc));

@@ -61,7 +61,8 @@ guest_start(struct pg_guest *guest)
 		.buf_alloc = conf->buf_alloc,
 		.features = FE_F_STREAM | (conf->event_idx ? FE_F_EVENT_IDX : 0) |
 			(conf->indirect ? FE_F_INDIRECT_DESC : 0),
-		.required = conf->type == FE_TYPE_SEQPACKET ? FE_F_SEQPACKET : 0,
+		.required = (conf->type == FE_TYPE_SEQPACKET ? FE_F_SEQPACKET : 0) |
+			(conf->packed ? FE_F_RING_PACKED : 0),
 		.ops = &pg_end_ops,
 		.user = guest,
 	};
@@ -74,6 +75,13 @@ guest_start(struct pg_guest *guest)
 	if (rc == 0 && guest->conf->uds != NULL) {
 		what = guest->conf->uds;
 		rc = pg_open_listen(guest);
+	}
+	if (rc == -ENOTSUP && (conf->packed || conf->type == FE_TYPE_SEQPACKET)) {
+		pg_result_fail(run->result, PG_ERROR, "%s: the device does not offer %s%s%s", what,
+			conf->packed ? "the packed ring" : "",
+			conf->packed && conf->type == FE_TYPE_SEQPACKET ? " or " : "",
+			conf->type == FE_TYPE_SEQPACKET ? "seqpacket" : "");
+		return rc;
 	}
 	if (rc < 0) {
 		pg_result_fail(run->result, PG_ERROR, "%s: %s", what, strerror(-rc));

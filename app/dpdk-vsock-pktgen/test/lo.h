@@ -19,6 +19,7 @@
 #define LO_MAX_REGIONS 8u
 #define LO_NB_QUEUES   3u
 #define LO_MAX_IOV     128u
+#define LO_MAX_RING    1024u
 
 enum lo_fault {
 	LO_FAULT_NONE,
@@ -49,7 +50,9 @@ struct lo_ring {
 	uint64_t addr[3]; /* of the front end: desc, avail, used */
 	uint16_t last_avail;
 	uint16_t used_idx;
-	uint16_t told_idx; /* used index at the last decision about a call */
+	uint16_t told_idx;             /* used index at the last decision about a call */
+	bool packed;                   /* the indices count descriptors, then */
+	uint16_t nb_desc[LO_MAX_RING]; /* packed: of the chain with this id */
 	int kick_fd;
 	int call_fd;
 };
@@ -140,6 +143,8 @@ void lo_vhost_gone(struct lo_guest *guest);
 void *lo_va(const struct lo_guest *guest, uint64_t gpa, uint64_t len);
 
 /* lo_ring.c */
+void lo_ring_set_base(struct lo_guest *guest, struct lo_ring *ring, uint32_t base);
+uint32_t lo_ring_base(const struct lo_ring *ring);
 bool lo_ring_pop(struct lo_guest *guest, struct lo_ring *ring, struct lo_chain *chain);
 void lo_ring_push(struct lo_ring *ring, uint16_t head, uint32_t len);
 void lo_ring_call(struct lo_guest *guest, struct lo_ring *ring);

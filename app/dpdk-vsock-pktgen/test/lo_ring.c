@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "lo.h"
+#include "lo_packed.h"
 
 #include <assert.h>
 #include <string.h>
@@ -18,22 +18,41 @@ u16_at(uint8_t *base, size_t off)
 	return (uint16_t *)(void *)(base + off);
 }
 
-static void
-add_desc(const struct lo_guest *guest, struct lo_chain *chain, const struct desc *desc)
+void
+lo_ring_add_desc(const struct lo_guest *guest, struct lo_chain *chain, uint64_t gpa, uint32_t len,
+	bool to_guest)
 {
-	const struct iovec iov = {
-		.iov_base = lo_va(guest, desc->gpa, desc->len), .iov_len = desc->len};
+	const struct iovec iov = {.iov_base = lo_va(guest, gpa, len), .iov_len = len};
 
 	assert(iov.iov_base != NULL);
-	if (desc->flags & 2) {
+	if (to_guest) {
 		assert(chain->nb_in < LO_MAX_IOV);
 		chain->in[chain->nb_in++] = iov;
-		chain->in_len += desc->len;
+		chain->in_len += len;
 	} else {
 		assert(chain->nb_out < LO_MAX_IOV && chain->nb_in == 0);
 		chain->out[chain->nb_out++] = iov;
-		chain->out_len += desc->len;
+		chain->out_len += len;
 	}
+}
+
+void
+lo_ring_set_base(struct lo_guest *guest, struct lo_ring *ring, uint32_t base)
+{
+	ring->packed = guest->features & FE_F_RING_PACKED;
+	assert(ring->size <= LO_MAX_RING);
+	ring->last_avail = (uint16_t)base;
+	if (ring->packed)
+		ring->last_avail = (uint16_t)((base & 0x7fff) | (base & 0x8000 ? 0 : ring->size));
+	ring->used_idx = ring->told_idx = ring->last_avail;
+}
+
+uint32_t
+lo_ring_base(const struct lo_ring *ring)
+{
+	if (!ring->packed)
+		return ring->last_avail;
+	return (ring->last_avail & (ring->size - 1)) | (ring->last_avail & ring->size ? 0 : 0x8000);
 }
 
 bool
@@ -43,8 +62,11 @@ lo_ring_pop(struct lo_guest *guest, struct lo_ring *ring, struct lo_chain *chain
 	struct desc desc;
 	uint16_t i;
 
-	if (!ring->ready ||
-		__atomic_load_n(u16_at(ring->avail, 2), __ATOMIC_ACQUIRE) == ring->last_avail)
+	if (!ring->ready)
+		return false;
+	if (ring->packed)
+		return lo_packed_pop(guest, ring, chain);
+	if (__atomic_load_n(u16_at(ring->avail, 2), __ATOMIC_ACQUIRE) == ring->last_avail)
 		return false;
 	i = *u16_at(ring->avail, 4 + 2u * (ring->last_avail++ & (ring->size - 1)));
 	chain->head = i;
@@ -58,7 +80,7 @@ lo_ring_pop(struct lo_guest *guest, struct lo_ring *ring, struct lo_chain *chain
 			i = 0;
 			continue;
 		}
-		add_desc(guest, chain, &desc);
+		lo_ring_add_desc(guest, chain, desc.gpa, desc.len, desc.flags & 2);
 		if (!(desc.flags & 1))
 			return true;
 		i = desc.next;
@@ -70,6 +92,10 @@ lo_ring_push(struct lo_ring *ring, uint16_t head, uint32_t len)
 {
 	const uint32_t elem[2] = {head, len};
 
+	if (ring->packed) {
+		lo_packed_push(ring, head, len);
+		return;
+	}
 	memcpy(ring->used + 4 + 8u * (ring->used_idx & (ring->size - 1)), elem, sizeof(elem));
 	__atomic_store_n(u16_at(ring->used, 2), ++ring->used_idx, __ATOMIC_RELEASE);
 }
@@ -83,7 +109,9 @@ lo_ring_call(struct lo_guest *guest, struct lo_ring *ring)
 	if (!ring->ready || ring->told_idx == ring->used_idx)
 		return;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (guest->features & FE_F_EVENT_IDX) {
+	if (ring->packed) {
+		wanted = lo_packed_call_wanted(ring);
+	} else if (guest->features & FE_F_EVENT_IDX) {
 		const uint16_t event =
 			__atomic_load_n(u16_at(ring->avail, 4 + 2u * ring->size), __ATOMIC_RELAXED);
 
@@ -102,6 +130,8 @@ lo_ring_arm(struct lo_guest *guest, struct lo_ring *ring)
 {
 	if (!ring->ready)
 		return false;
+	if (ring->packed)
+		return lo_packed_arm(guest, ring);
 	if (guest->features & FE_F_EVENT_IDX)
 		__atomic_store_n(u16_at(ring->used, 4 + 8u * ring->size), ring->last_avail,
 			__ATOMIC_RELAXED);
@@ -118,7 +148,9 @@ lo_ring_disarm(struct lo_guest *guest, struct lo_ring *ring)
 
 	if (!ring->ready)
 		return;
-	if (!(guest->features & FE_F_EVENT_IDX))
+	if (ring->packed)
+		lo_packed_disarm(ring);
+	else if (!(guest->features & FE_F_EVENT_IDX))
 		__atomic_store_n(u16_at(ring->used, 0), 1, __ATOMIC_RELAXED);
 	if (read(ring->kick_fd, &kicks, sizeof(kicks)) < 0)
 		return;

@@ -15,7 +15,7 @@
 #define PF_CONFIG       (UINT64_C(1) << 9)
 #define ALL_FEATURES                                                                               \
 	(FE_F_STREAM | FE_F_SEQPACKET | FE_F_INDIRECT_DESC | FE_F_EVENT_IDX |                      \
-		FE_F_PROTOCOL_FEATURES | FE_F_VERSION_1)
+		FE_F_PROTOCOL_FEATURES | FE_F_VERSION_1 | FE_F_RING_PACKED)
 
 struct message {
 	uint32_t request;
@@ -212,13 +212,13 @@ ring_message(struct lo_guest *guest, struct message *msg, const int *fds)
 		place_ring(guest, ring);
 		break;
 	case 10:
-		ring->last_avail = ring->used_idx = ring->told_idx = (uint16_t)msg->u.state.num;
+		lo_ring_set_base(guest, ring, msg->u.state.num);
 		break;
 	case 11:
 		ring->ready = false;
 		close_fd(&ring->kick_fd);
 		close_fd(&ring->call_fd);
-		msg->u.state.num = ring->last_avail;
+		msg->u.state.num = lo_ring_base(ring);
 		return reply(guest, msg, sizeof(msg->u.state));
 	case 12:
 		set_fd(guest, &ring->kick_fd, msg, fds);

@@ -162,6 +162,120 @@ test_vring(bool event_idx, bool indirect)
 	fe_mem_free(&mem);
 }
 
+struct packed_desc {
+	uint64_t gpa;
+	uint32_t len;
+	uint16_t id;
+	uint16_t flags;
+};
+
+/* The same for a packed ring; the place is the one that the specification says is next. */
+static void
+packed_use(struct fe_vring *vr, uint32_t place, bool wrap, uint16_t id, uint32_t len)
+{
+	struct packed_desc *desc = (struct packed_desc *)(void *)vr->desc + place;
+
+	desc->id = id;
+	desc->len = len;
+	__atomic_store_n(&desc->flags, wrap ? 0x8080 : 0, __ATOMIC_RELEASE);
+}
+
+static void
+test_packed(bool indirect)
+{
+	const struct fe_vring_conf conf = {.size = 8, .packed = true, .indirect = indirect};
+	const struct fe_seg segs[3] = {
+		{.gpa = 1, .len = 2}, {.gpa = 3, .len = 4}, {.gpa = 5, .len = 6, .to_guest = true}};
+	const uint32_t nb_desc = indirect ? 1 : 3;
+	struct fe_mem mem = {0};
+	uint32_t cookie, len, i, place = 0;
+	struct fe_vring vr;
+	bool wrap = true;
+
+	CHECK_EQ(fe_mem_add(&mem, 1 << 20, fe_vring_mem_len(&conf)), 0);
+	CHECK_EQ(fe_vring_init(&vr, &mem, &conf), 0);
+	CHECK_EQ(fe_vring_base(&vr), 0x8000);
+	for (i = 0; i < 70000; i++) {
+		struct packed_desc *first = (struct packed_desc *)(void *)vr.desc + place, *last;
+		const uint16_t before = first->flags;
+
+		CHECK_EQ(fe_vring_add(&vr, segs, 3, i, indirect), 0);
+		/* Nothing shows before the publication, in whichever lap. */
+		CHECK_EQ(first->flags, before);
+		CHECK_EQ(fe_vring_nb_held(&vr), 0);
+		fe_vring_publish(&vr);
+		CHECK_EQ(fe_vring_nb_held(&vr), 1);
+		CHECK_EQ(first->flags & 0x8080, wrap ? 0x80 : 0x8000);
+		CHECK_EQ(first->flags & 7, indirect ? FE_DESC_INDIRECT : FE_DESC_NEXT);
+		last = (struct packed_desc *)(void *)vr.desc + (place + nb_desc - 1) % 8;
+		CHECK_EQ(last->flags & 0x8080, wrap == (place + nb_desc <= 8) ? 0x80 : 0x8000);
+		CHECK_EQ(fe_vring_get(&vr, &cookie, &len), 0);
+		packed_use(&vr, place, wrap, last->id, 77);
+		CHECK_EQ(fe_vring_nb_used(&vr), 1);
+		place += nb_desc;
+		if (place >= 8) {
+			place -= 8;
+			wrap = !wrap;
+		}
+		CHECK_EQ(fe_vring_base(&vr), place | (wrap ? 0x8000 : 0));
+		CHECK_EQ(fe_vring_get(&vr, &cookie, &len), 1);
+		CHECK_EQ(cookie, i);
+		CHECK_EQ(len, 77);
+		CHECK_EQ(vr.nb_free, 8);
+	}
+	CHECK_EQ(fe_vring_add(&vr, segs, 3, 5, indirect), 0);
+	CHECK_EQ(fe_vring_add(&vr, segs, 3, 6, indirect), 0);
+	if (!indirect)
+		CHECK_EQ(fe_vring_add(&vr, segs, 3, 7, false), -ENOSPC);
+	fe_vring_publish(&vr);
+	packed_use(&vr, place, wrap, 8, 0);
+	CHECK_EQ(fe_vring_get(&vr, &cookie, &len), -EPROTO);
+	fe_vring_fini(&vr);
+	fe_mem_free(&mem);
+}
+
+/* Kicks and calls by the place in the ring, over the end of it. */
+static void
+test_packed_notifications(void)
+{
+	const struct fe_vring_conf conf = {.size = 4, .packed = true, .event_idx = true};
+	const struct fe_seg seg = {.gpa = 1, .len = 2};
+	struct fe_mem mem = {0};
+	uint16_t *device, *driver;
+	uint32_t cookie, len, i;
+	struct fe_vring vr;
+
+	CHECK_EQ(fe_mem_add(&mem, 0, fe_vring_mem_len(&conf)), 0);
+	CHECK_EQ(fe_vring_init(&vr, &mem, &conf), 0);
+	device = (uint16_t *)(void *)vr.used;
+	driver = (uint16_t *)(void *)vr.avail;
+	for (i = 0; i < 64; i++) {
+		const bool lap = !(i & 4);
+
+		/* Asked for exactly this place, for the one behind, for all, for none. */
+		device[0] = (uint16_t)(i % 4 | (lap ? 0x8000 : 0));
+		device[1] = 2;
+		if (i % 3 == 1)
+			device[0] = (uint16_t)((i + 1) % 4 | (!((i + 1) & 4) ? 0x8000 : 0));
+		if (i % 7 == 3)
+			device[1] = i & 1;
+		fe_vring_add(&vr, &seg, 1, i, false);
+		fe_vring_publish(&vr);
+		CHECK_EQ(fe_vring_kick(&vr), i % 7 == 3 ? !(i & 1) : i % 3 != 1);
+		CHECK(!fe_vring_enable_calls(&vr));
+		CHECK_EQ(driver[0], i % 4 | (lap ? 0x8000 : 0));
+		CHECK_EQ(driver[1], 2);
+		packed_use(&vr, i % 4, lap, ((struct packed_desc *)(void *)vr.desc)[i % 4].id, 0);
+		CHECK(fe_vring_enable_calls(&vr));
+		fe_vring_disable_calls(&vr);
+		CHECK_EQ(driver[1], 1);
+		CHECK_EQ(fe_vring_get(&vr, &cookie, &len), 1);
+		CHECK_EQ(cookie, i);
+	}
+	fe_vring_fini(&vr);
+	fe_mem_free(&mem);
+}
+
 static void
 test_notifications(void)
 {
@@ -212,5 +326,8 @@ main(void)
 	for (i = 0; i < 4; i++)
 		test_vring(i & 1, i & 2);
 	test_notifications();
+	test_packed(false);
+	test_packed(true);
+	test_packed_notifications();
 	return 0;
 }

@@ -111,6 +111,7 @@ test_streams(struct lo *lo)
 		"--scenario host-to-guest --duplex --conns 20 --wait block --indirect on",
 		"--scenario guest-to-host --ring-size 16 --queues 3 --regions 3 --wait poll",
 		"--scenario guest-to-guest --buf-alloc 5000 --size 3000,30000",
+		"--scenario mixed --conns 20 --ring packed --size 1,64K --shape fragments",
 		"--scenario mixed --conns 20 --idle-conns 10 --size 64,1500,64K",
 	};
 	char line[400];
@@ -206,6 +207,8 @@ test_baselines(struct lo *lo)
 			"--scenario %s --verify --size 100,5000 --seconds 0.5 --warmup 0.02",
 			names[i]);
 		result = good(lo, line, 0);
+		if (count(result, "messages") + count(result, "connections") == 0)
+			fprintf(stderr, "%s counted nothing\n", names[i]);
 		CHECK(count(result, "messages") + count(result, "connections") > 0);
 		json_decref(result);
 	}
@@ -268,7 +271,7 @@ test_usage(void)
 {
 	static const char *const bad[] = {"", "--scenario nothing", "--scenario guest-to-host",
 		"--scenario memcpy --size 0", "--scenario memcpy --conns 2",
-		"--scenario memcpy --ring packed", "--scenario memcpy --ring-size 100",
+		"--scenario memcpy --ring round", "--scenario memcpy --ring-size 100",
 		"--scenario memcpy x", "--scenario memcpy --what", "--scenario memcpy --seconds -1",
 		"--scenario idle --guest iface=/nonexistent/x,cid=2",
 		"--scenario idle --guest cid=3", "--scenario memcpy --to-guest 40",
