@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The daemon at the limits of what the system gives it."""
 
+import os
 import resource
 
 import pytest
@@ -98,3 +99,28 @@ def test_pool_share_runs_out(launch):
     assert pattern(48 << 20).startswith(bytes(two.rx))
     other.send(pattern(100_000))
     rig.until(lambda: len(third.rx) == 100_000, "the other guest's data")
+
+
+def threads_of(pid):
+    """Names and CPUs of a process's threads by id; one that ends meanwhile is left out."""
+    found = {}
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        try:
+            with open(f"/proc/{pid}/task/{thread}/comm", encoding="ascii") as file:
+                found[int(thread)] = (file.read().strip(), os.sched_getaffinity(int(thread)))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one CPU: nothing to stay off")
+def test_slow_path_stays_off_polled_cpus(rig):
+    """No thread of the slow path may run where an lcore polls: main on CPU 0, the lcore on 1."""
+    rig.pair(rig.guest(), "guest")
+    threads = threads_of(rig.daemon.process.pid).values()
+    slow = [(name, cpus) for name, cpus in threads
+            if name.startswith("wq/") or name == "vsock-listen"]
+    names = [name for name, _ in slow]
+    assert any(name.startswith("wq/0:") for name in names) and "vsock-listen" in names, threads
+    assert all(1 not in cpus for _, cpus in slow), slow
+    assert [cpus for name, cpus in threads if name.startswith("rte-worker")] == [{1}], threads
