@@ -218,6 +218,7 @@ connect_step(struct pg_run *run, struct pg_conn *conn)
 static unsigned int
 probe_step(struct pg_run *run)
 {
+	const struct pg_end *end;
 	unsigned int nb = 0;
 
 	if (run->probe != NULL && run->probe->started_ns == 0) {
@@ -227,6 +228,10 @@ probe_step(struct pg_run *run)
 	if (run->probe == NULL && !stopping(run) && run->now_ns >= run->probe_ns) {
 		run->probe = &run->conns[pg_rng_next(&run->rng) % run->nb_conns];
 		ping_start(run, run->probe);
+		/* Its guest is not looked at in each round, so nobody else would do it soon. */
+		end = run->probe->ends[run->conf->reverse];
+		if (end->fe != NULL)
+			fe_guest_flush(end->guest->fe);
 		nb = 1;
 	}
 	return run->probe != NULL ? nb + ping_step(run, run->probe) : nb;
