@@ -125,7 +125,7 @@ pg_open_some(struct pg_run *run)
 		struct pg_end *end;
 
 		if (conn->state == PG_CONN_NONE && run->now_ns >= conn->next_ns)
-			pg_open_start(conn);
+			work += pg_open_start(conn) == 0;
 		if (conn->state >= PG_CONN_OPEN) {
 			run->opening[i] = run->opening[--run->nb_opening];
 			work++;

@@ -68,6 +68,11 @@ poll_guests(struct pg_run *run, unsigned int round)
 		run->phase == PG_PHASE_CLOSE;
 	unsigned int i, work = 0;
 
+	if (run->armed && !run->called)
+		return 0;
+	if (run->armed)
+		pg_wait_over(run);
+	run->called = false;
 	for (i = 0; i < run->conf->nb_guests; i++) {
 		struct pg_guest *guest = &run->guests[i];
 
@@ -134,6 +139,15 @@ close_some(struct pg_run *run)
 		work++;
 	}
 	return work;
+}
+
+static void
+flush_guests(struct pg_run *run)
+{
+	unsigned int i;
+
+	for (i = 0; i < run->conf->nb_guests; i++)
+		fe_guest_flush(run->guests[i].fe);
 }
 
 /* After the last connection: every buffer is back, no connection is left. */
@@ -269,6 +283,8 @@ loop(struct pg_run *run)
 			work += pg_role_step(run);
 		else
 			work += close_some(run);
+		if (work > 0 && (run->phase == PG_PHASE_OPEN || run->phase >= PG_PHASE_CLOSE))
+			flush_guests(run);
 		advance(run, work);
 		if (run->now_ns >= run->tick_ns)
 			tick(run);

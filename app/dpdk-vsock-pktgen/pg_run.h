@@ -149,6 +149,8 @@ struct pg_run {
 	uint64_t nb_accepted_gone; /**< connect-*: and have seen the end. */
 	struct pg_counts counts;
 	struct pg_counts before; /**< At the start of the measured time. */
+	bool armed;              /**< --wait block: calls are asked for, and none has come. */
+	bool called;             /**< A call came since the guests were looked at. */
 	bool stop;               /**< A signal came. */
 };
 
@@ -164,6 +166,8 @@ void pg_setup_undo(struct pg_run *run);
 unsigned int pg_wait_events(struct pg_run *run, uint64_t timeout_ns);
 unsigned int pg_wait_read(struct pg_run *run);
 void pg_wait(struct pg_run *run, unsigned int idle_rounds);
+/* Asks for no more calls. */
+void pg_wait_over(struct pg_run *run);
 
 /* pg_end.c: one end. */
 struct pg_end *pg_end_new(struct pg_run *run, struct pg_guest *guest, uint8_t side);

@@ -38,6 +38,7 @@ handle_event(const struct epoll_event *event)
 
 		fe_guest_take_calls(guest->fe);
 		guest->due = true;
+		guest->run->called = true;
 	}
 }
 
@@ -109,6 +110,16 @@ wait_ns(const struct pg_run *run)
 }
 
 void
+pg_wait_over(struct pg_run *run)
+{
+	unsigned int i;
+
+	for (i = 0; i < run->conf->nb_guests; i++)
+		fe_guest_disarm(run->guests[i].fe);
+	run->armed = false;
+}
+
+void
 pg_wait(struct pg_run *run, unsigned int idle_rounds)
 {
 	const enum pg_wait mode = run->conf->wait;
@@ -120,13 +131,15 @@ pg_wait(struct pg_run *run, unsigned int idle_rounds)
 		pg_wait_events(run, 0);
 		return;
 	}
-	for (i = 0; i < run->conf->nb_guests; i++) {
+	for (i = 0; i < run->conf->nb_guests && !run->armed; i++) {
 		if (fe_guest_arm(run->guests[i].fe)) {
 			run->guests[i].due = true;
-			work = true;
+			run->called = work = true;
 		}
 	}
+	run->armed = true;
 	pg_wait_events(run, work ? 0 : wait_ns(run));
-	for (i = 0; i < run->conf->nb_guests; i++)
-		fe_guest_disarm(run->guests[i].fe);
+	/* To look without having been called would hide a call that the device owes. */
+	if (mode != PG_WAIT_BLOCK || run->called)
+		pg_wait_over(run);
 }
