@@ -32,7 +32,7 @@ ring(const struct fe_vring *vr)
 	return (struct packed_desc *)(void *)vr->desc;
 }
 
-/* Ours, which the device reads, lies where the avail ring would be; the device's at the used ring. */
+/* Ours, which the device reads, is where an avail ring would be; the device's at the used ring. */
 static struct packed_event *
 driver_event(const struct fe_vring *vr)
 {
