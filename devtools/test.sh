@@ -315,7 +315,7 @@ run_fuzz() {
 		say "fuzz: not run: the build failed"
 		return
 	fi
-	mapfile -t targets < <(find "$dir/test/fuzz" -maxdepth 1 -type f -perm -u+x | sort)
+	mapfile -t targets < <(find "$dir/test/fuzz" -maxdepth 1 -name 'fuzz_*' -type f -perm -u+x | sort)
 	if [ ${#targets[@]} = 0 ]; then
 		fail "fuzz: no target"
 		say "fuzz: no target"
