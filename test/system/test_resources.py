@@ -3,6 +3,7 @@
 
 import os
 import resource
+import time
 
 import pytest
 from daemon import pattern, sanitized
@@ -12,7 +13,17 @@ def limit_fds(daemon, spare):
     """Let the daemon open only `spare` descriptors more; returns how to take that back."""
     pid = daemon.process.pid
     soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (daemon.nb_fds() + spare, hard))
+    used, steady = set(), 0
+    while steady < 10:      # one that is being closed would be one to spare
+        time.sleep(0.02)
+        last, used = used, {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
+        steady = steady + 1 if used == last else 0
+    # The limit is one of numbers: those below it that are free can still be had.
+    limit, left = 0, spare
+    while limit in used or left > 0:
+        left -= limit not in used
+        limit += 1
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, hard))
     return lambda: resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
 
 
