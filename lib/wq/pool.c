@@ -56,26 +56,44 @@ free_workers(struct wq_link *list)
 	}
 }
 
-/* Stops and frees the workers, then the pool. Nothing is queued or queues any more. */
-void
-wq_pool_destroy(struct wq_pool *pool)
+/* Stops the workers that there are and moves them to @p stopped. */
+static bool
+stop_workers(struct wq_pool *pool, struct wq_link *stopped)
 {
-	struct wq_link stopped, *l;
+	struct wq_link round, *l;
 
-	wq_link_init(&stopped);
+	wq_link_init(&round);
 	wq_lock(&pool->lock);
-	__atomic_store_n(&pool->inbox.sleeper, NULL, __ATOMIC_RELAXED);
-	wq_link_splice_tail(&pool->workers, &stopped);
-	wq_link_foreach(l, &stopped) wq_container_of(l, struct wq_worker, node)->flags |= WQ_W_DIE;
-	wq_link_splice_tail(&pool->dying, &stopped);
+	wq_link_splice_tail(&pool->workers, &round);
+	wq_link_foreach(l, &round) wq_container_of(l, struct wq_worker, node)->flags |= WQ_W_DIE;
+	wq_link_splice_tail(&pool->dying, &round);
 	wq_unlock(&pool->lock);
-	wq_link_foreach(l, &stopped)
+	if (wq_link_empty(&round))
+		return false;
+	wq_link_foreach(l, &round)
 	{
 		struct wq_worker *w = wq_container_of(l, struct wq_worker, node);
 
 		wq_waker_wake(&w->waker);
 		pthread_join(w->thread, NULL);
 	}
+	wq_link_splice_tail(&round, stopped);
+	return true;
+}
+
+/* Stops and frees the workers, then the pool. Nothing is queued or queues any more. */
+void
+wq_pool_destroy(struct wq_pool *pool)
+{
+	struct wq_link stopped;
+
+	wq_link_init(&stopped);
+	wq_lock(&pool->lock);
+	__atomic_store_n(&pool->inbox.sleeper, NULL, __ATOMIC_RELAXED);
+	wq_unlock(&pool->lock);
+	/* One that manages may enter another before it sees that it has to end: again, then. */
+	while (stop_workers(pool, &stopped))
+		;
 	free_workers(&stopped);
 	free_workers(&pool->cast_off);
 	__atomic_store_n(&wq_g.pools[pool->id], NULL, __ATOMIC_RELEASE);
