@@ -117,8 +117,8 @@ def main():
                for i in range(NB_GUESTS)]
     client = [f"--guest=iface={folder}/client.sock,uds={folder}/client.vsock,cid=99,listen=1"]
     lines = [(line, servers) for line in RUNS.split("\n")[1:-1]]
-    # ThreadSanitizer reports librte_vhost's reconnecting thread against the library's own allocator,
-    # which nothing of it is built to show. test/system/test_client_mode.py goes slow enough.
+    # ThreadSanitizer reports librte_vhost's reconnecting thread against EAL's own allocator, whose
+    # locks it cannot see. test/system/test_client_mode.py goes slow enough.
     if os.environ.get("VSOCKD_SANITIZED") != "thread":
         lines += [(line, client) for line in CLIENT_RUNS.split("\n")[1:-1]]
     try:
