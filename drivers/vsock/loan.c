@@ -123,16 +123,6 @@ loan_append(struct lcore *lc, struct conn *c, struct pkt *p)
 	return reason;
 }
 
-enum drop_reason
-loan_append_copy(struct lcore *lc, struct conn *c, const struct vq_seg *segs, uint16_t nb_segs,
-	uint32_t off, uint32_t len, uint32_t flags, uint16_t pair_port_id)
-{
-	struct record rec = {.len = len, .flags = flags};
-
-	return append_copy(
-		lc, c, TAILQ_LAST(&c->data, pkt_list), pair_port_id, segs, nb_segs, off, rec);
-}
-
 void
 loan_consume(struct lcore *lc, struct conn *c, struct pkt *p, uint32_t len)
 {

@@ -18,10 +18,6 @@
  */
 enum drop_reason loan_append(struct lcore *lc, struct conn *c, struct pkt *p);
 
-/** Copy bytes that are nobody's loan behind the queue (a host program's message, a rest). */
-enum drop_reason loan_append_copy(struct lcore *lc, struct conn *c, const struct vq_seg *segs,
-	uint16_t nb_segs, uint32_t off, uint32_t len, uint32_t flags, uint16_t pair_port_id);
-
 /** @p len bytes of the queue's first packet were delivered. */
 void loan_consume(struct lcore *lc, struct conn *c, struct pkt *p, uint32_t len);
 
