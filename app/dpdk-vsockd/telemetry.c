@@ -411,7 +411,10 @@ show_lcore(struct rte_tel_data *d, struct lcore *lc)
 	add_u64(row, "active_ports", s.nb_active);
 	add_u64(row, "loops", s.stats.loops);
 	add_u64(row, "busy_loops", s.stats.busy_loops);
+	add_u64(row, "total_cycles", s.stats.total_cycles);
+	add_u64(row, "busy_cycles", s.stats.busy_cycles);
 	add_u64(row, "sleeps", s.stats.sleeps);
+	add_u64(row, "port_sleeps", s.stats.port_sleeps);
 	add_u64(row, "epoll_calls", s.stats.epoll_calls);
 	add_u64(row, "wakeups_sent", s.stats.wakeups_sent);
 	add_u64(row, "xlcore_messages", s.stats.xlcore_messages);

@@ -117,6 +117,7 @@ port_sleep(struct lcore *lc, struct port *port)
 	}
 	port->kicks_on = true;
 	lc->nb_watched++;
+	lc->stats.port_sleeps++;
 	port->active = false;
 	TAILQ_REMOVE(&lc->active, port, active_entry);
 	if (more)
@@ -362,17 +363,29 @@ sleep_until_kicked(struct lcore *lc)
 	__atomic_store_n(&lc->sleeping, 0, __ATOMIC_RELAXED);
 }
 
+/* A turn begins: the last one's time goes to the account of work or of waiting. */
+static void
+count_cycles(struct lcore *lc, bool was_busy)
+{
+	const uint64_t now = rte_rdtsc();
+
+	lc->stats.total_cycles += now - lc->now;
+	if (was_busy)
+		lc->stats.busy_cycles += now - lc->now;
+	lc->now = now;
+}
+
 int
 lcore_main(void *arg)
 {
 	struct lcore *lc = arg;
 	const uint64_t us = rte_get_tsc_hz() / 1000000;
 	const uint64_t idle_cycles = conf.spin_us * us;
+	unsigned int busy = 0;
 
+	lc->now = rte_rdtsc();
 	while (!lc->quit) {
-		unsigned int busy;
-
-		lc->now = rte_rdtsc();
+		count_cycles(lc, busy > 0);
 		busy = poll_inbox(lc);
 		busy += poll_lcores(lc);
 		busy += poll_from_guests(lc);

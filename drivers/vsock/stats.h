@@ -74,7 +74,10 @@ struct port_stats {
 struct lcore_stats {
 	uint64_t loops;
 	uint64_t busy_loops;
+	uint64_t total_cycles; /**< TSC cycles since the loop began, as of its last turn */
+	uint64_t busy_cycles;  /**< of these, in turns that found work */
 	uint64_t sleeps;
+	uint64_t port_sleeps; /**< ports that were left to kicks for want of work */
 	uint64_t epoll_calls;
 	uint64_t wakeups_sent;    /**< eventfd writes to sleeping lcores */
 	uint64_t xlcore_messages; /**< packets sent to other lcores */

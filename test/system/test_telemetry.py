@@ -179,6 +179,20 @@ def test_lcores(rig):
     after = lcore()
     assert after["loops"] > before["loops"]
     assert after["busy_loops"] > before["busy_loops"]
+    # Busy turns are a part of all.
+    busy = after["busy_cycles"] - before["busy_cycles"]
+    assert 0 < busy <= after["total_cycles"] - before["total_cycles"]
+
+
+def test_port_sleeps(rig):
+    """A port without work is left to kicks, each time, and counted."""
+    guest = rig.guest(3)
+    for _ in range(3):
+        before = rig.daemon.telemetry("/vsock/lcores")["1"]["port_sleeps"]
+        rig.still_works(guest)
+        rig.daemon.wait_for(
+            lambda: rig.daemon.telemetry("/vsock/lcores")["1"]["port_sleeps"] > before,
+            "the port is left to kicks")
 
 
 @pytest.mark.parametrize("command", [
