@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "conn_end.h"
+#include "direct.h"
 #include "forward.h"
 #include "host.h"
 #include "loan.h"
@@ -45,6 +46,8 @@ conn_end_free(struct lcore *lc, struct conn *c)
 {
 	struct port *port = c->port;
 
+	if (port->open.conn == c)
+		direct_close(lc, port);
 	loan_purge(lc, c);
 	lcore_timer(lc, c, CONN_TIMER_NONE);
 	if (c->in_ready) {

@@ -84,13 +84,13 @@ ring_share(const struct vq *vq)
  * delivered in order, so it is the last to come home.
  */
 void
-forward_data(
-	struct lcore *lc, struct conn *c, const struct wire_hdr *hdr, const struct vq_chain *chain)
+forward_data(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr,
+	const struct vq_chain *chain, uint32_t skip)
 {
 	const struct conn_peer peer = c->peer; /* the connection may end on the way */
 	struct wire_hdr piece = *hdr;
 	uint16_t share = ring_share(&c->port->vq[PORT_Q_FROM_GUEST]);
-	uint32_t off = WIRE_HDR_LEN, left = hdr->len;
+	uint32_t off = WIRE_HDR_LEN + skip, left = hdr->len - skip;
 	const struct vq_seg *segs = chain->segs;
 	uint16_t nb_segs = chain->nb_segs;
 

@@ -25,9 +25,12 @@ bool forward_has_room(const struct lcore *lc, const struct conn_peer *peer);
  */
 void forward_msg(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr);
 
-/** Send payload: the chain is loaned to the other end. Context and condition as above. */
-void forward_data(
-	struct lcore *lc, struct conn *c, const struct wire_hdr *hdr, const struct vq_chain *chain);
+/**
+ * Send payload from byte @p skip on: the chain is loaned to the other end. Context and condition as
+ * above.
+ */
+void forward_data(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr,
+	const struct vq_chain *chain, uint32_t skip);
 
 /** Tell the other end that this one is gone. Context and condition as above. */
 void forward_reset(struct lcore *lc, struct conn *c);

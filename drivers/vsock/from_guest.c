@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
 
+#include <rte_prefetch.h>
+
 #include "conn_end.h"
 #include "credit.h"
+#include "direct.h"
 #include "forward.h"
 #include "from_guest.h"
 #include "host.h"
@@ -98,13 +101,26 @@ create(struct lcore *lc, struct port *port, const struct wire_hdr *hdr)
 }
 
 static enum fate
+data_to_guest(
+	struct lcore *lc, struct conn *c, const struct wire_hdr *hdr, const struct vq_chain *chain)
+{
+	uint32_t done = 0;
+
+	if (c->peer.lcore == lc->index && hdr->len > 0) {
+		done = direct_send(lc, c, hdr, chain);
+		if (done == hdr->len)
+			return FATE_RETURN;
+	}
+	forward_data(lc, c, hdr, chain, done);
+	return FATE_KEEP;
+}
+
+static enum fate
 data(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr, const struct vq_chain *chain)
 {
 	c->rx_cnt += hdr->len;
-	if (!c->is_host) {
-		forward_data(lc, c, hdr, chain);
-		return FATE_KEEP;
-	}
+	if (!c->is_host)
+		return data_to_guest(lc, c, hdr, chain);
 	if (!credit_respected(c->buf_alloc, c->rx_cnt, c->fwd_cnt)) {
 		conn_end_both(lc, c, DROP_OVER_CREDIT);
 		return FATE_RETURN;
@@ -229,19 +245,31 @@ bad_header(struct lcore *lc, struct port *port, struct conn *c, const struct wir
 	return FATE_RETURN;
 }
 
+/* The header, copied once. */
+static inline bool
+read_header(const struct vq_chain *chain, struct wire_hdr *hdr)
+{
+	uint8_t raw[WIRE_HDR_LEN];
+
+	if (chain->segs[0].len >= sizeof(raw))
+		gmem_load(raw, chain->segs[0].va, sizeof(raw));
+	else if (seg_read(chain->segs, chain->nb_segs, 0, raw, sizeof(raw)) != sizeof(raw))
+		return false;
+	wire_decode(raw, hdr);
+	return true;
+}
+
 static enum fate
 packet(struct lcore *lc, struct port *port, const struct vq_chain *chain)
 {
 	enum wire_verdict verdict;
-	uint8_t raw[WIRE_HDR_LEN];
 	struct wire_hdr hdr;
 	struct conn *c;
 
-	if (seg_read(chain->segs, chain->nb_segs, 0, raw, sizeof(raw)) != sizeof(raw)) {
+	if (!read_header(chain, &hdr)) {
 		port->stats.drops[DROP_SHORT_HEADER]++;
 		return FATE_RETURN;
 	}
-	wire_decode(raw, &hdr);
 	verdict = wire_check(&hdr, port->cid, chain->len - WIRE_HDR_LEN);
 	if (verdict == WIRE_BAD_SRC_CID)
 		return bad_header(lc, port, NULL, &hdr, verdict);
@@ -250,17 +278,14 @@ packet(struct lcore *lc, struct port *port, const struct vq_chain *chain)
 		verdict = WIRE_BAD_TYPE; /* the driver said that it does not know it */
 	if (verdict != WIRE_OK && verdict != WIRE_BAD_OP)
 		return bad_header(lc, port, c, &hdr, verdict);
+	if (c != NULL && hdr.type == c->type && !c->is_host && !forward_has_room(lc, &c->peer))
+		return FATE_REWIND;
 	port->stats.from_guest_packets++;
 	port->stats.from_guest_bytes += hdr.len;
 	if (c == NULL)
 		return act(lc, port, NULL, &hdr, chain);
 	if (hdr.type != c->type)
 		return bad_header(lc, port, c, &hdr, WIRE_BAD_TYPE);
-	if (!c->is_host && !forward_has_room(lc, &c->peer)) {
-		port->stats.from_guest_packets--;
-		port->stats.from_guest_bytes -= hdr.len;
-		return FATE_REWIND;
-	}
 	/* Anything but data acts behind the data of this burst. */
 	if (c->is_host && hdr.op != WIRE_OP_RW)
 		host_send_burst(lc, c);
@@ -268,8 +293,47 @@ packet(struct lcore *lc, struct port *port, const struct vq_chain *chain)
 	return act(lc, port, c, &hdr, chain);
 }
 
+/* ---- a burst ---- */
+
+/** Chains that are popped together, so that the misses of their cache lines overlap. */
+#define BATCH_NB_CHAINS 8
+
+struct batch {
+	struct vq_chain chains[BATCH_NB_CHAINS];
+	unsigned int nb;
+	bool refused[BATCH_NB_CHAINS];
+	bool broken; /* behind the last one */
+};
+
+static void
+pop_batch(struct lcore *lc, struct vq *vq, struct batch *b)
+{
+	b->broken = false;
+	for (b->nb = 0; b->nb < BATCH_NB_CHAINS; b->nb++) {
+		struct vq_chain *chain = &b->chains[b->nb];
+		int ret;
+
+		if (lc->nb_segs_used + VQ_CHAIN_MAX_SEGS > LCORE_NB_SEGS)
+			break;
+		ret = vq_pop(vq, chain, &lc->segs[lc->nb_segs_used]);
+		if (ret == 0)
+			break;
+		if (ret == -EPROTO) {
+			b->broken = true;
+			break;
+		}
+		b->refused[b->nb] = ret < 0;
+		lc->nb_segs_used += chain->nb_segs;
+		if (ret > 0) {
+			rte_prefetch0(chain->segs[0].va);
+			rte_prefetch0(chain->nb_segs > 1 ? chain->segs[1].va
+							 : chain->segs[0].va + RTE_CACHE_LINE_SIZE);
+		}
+	}
+}
+
 static bool
-may_pop(struct lcore *lc, struct port *port)
+may_take(struct lcore *lc, struct port *port)
 {
 	if (port->nb_replies == LIMIT_NB_REPLIES)
 		return false;
@@ -280,6 +344,34 @@ may_pop(struct lcore *lc, struct port *port)
 	return true;
 }
 
+/* Returns the chains that were dealt with; the others are in the ring again. */
+static unsigned int
+take_batch(struct lcore *lc, struct port *port, const struct batch *b, uint32_t *len)
+{
+	struct vq *vq = &port->vq[PORT_Q_FROM_GUEST];
+	unsigned int i;
+
+	for (i = 0; i < b->nb && *len < LIMIT_BURST_LEN; i++) {
+		const struct vq_chain *chain = &b->chains[i];
+		enum fate fate = may_take(lc, port) ? FATE_RETURN : FATE_REWIND;
+
+		if (fate == FATE_RETURN && b->refused[i])
+			port->stats.drops[DROP_BAD_CHAIN]++;
+		else if (fate == FATE_RETURN)
+			fate = packet(lc, port, chain);
+		if (fate == FATE_REWIND) {
+			port->blocked = true;
+			break;
+		}
+		*len += chain->len;
+		if (fate == FATE_RETURN)
+			vq_return(vq, chain->id);
+	}
+	if (i < b->nb)
+		vq_rewind(vq, b->nb - i);
+	return i;
+}
+
 static void
 finish_burst(struct lcore *lc, struct port *port)
 {
@@ -287,6 +379,7 @@ finish_burst(struct lcore *lc, struct port *port)
 
 	for (uint16_t i = 0; i < lc->nb_touched; i++)
 		host_send_burst(lc, lc->touched[i]);
+	direct_close_all(lc);
 	for (int16_t i = 0; i < lc->nb_burst; i++)
 		vq_return(vq, lc->burst[i].chain_id);
 	lc->nb_touched = 0;
@@ -298,45 +391,19 @@ unsigned int
 from_guest_poll(struct lcore *lc, struct port *port)
 {
 	struct vq *vq = &port->vq[PORT_Q_FROM_GUEST];
-	unsigned int nb;
+	unsigned int nb = 0, taken;
 	uint32_t len = 0;
+	struct batch b;
 
 	port->blocked = false;
-	for (nb = 0; nb < LIMIT_BURST_NB_PKTS && len < LIMIT_BURST_LEN; nb++) {
-		struct vq_seg *segs = &lc->segs[lc->nb_segs_used];
-		struct vq_chain chain;
-		enum fate fate;
-		int ret;
-
-		if (lc->nb_segs_used + VQ_CHAIN_MAX_SEGS > LCORE_NB_SEGS)
-			break;
-		if (!may_pop(lc, port)) {
-			port->blocked = vq_nb_avail(vq, 1) > 0;
-			break;
-		}
-		ret = vq_pop(vq, &chain, segs);
-		if (ret == 0)
-			break;
-		if (ret == -EPROTO) {
-			lcore_port_broken(lc, port, DROP_RING_BROKEN);
-			break;
-		}
-		if (ret < 0) {
-			port->stats.drops[DROP_BAD_CHAIN]++;
-			vq_return(vq, chain.id);
-			continue;
-		}
-		fate = packet(lc, port, &chain);
-		if (fate == FATE_REWIND) {
-			vq_rewind(vq, 1);
-			port->blocked = true;
-			break;
-		}
-		len += chain.len;
-		if (fate == FATE_RETURN)
-			vq_return(vq, chain.id);
-	}
+	do {
+		pop_batch(lc, vq, &b);
+		taken = take_batch(lc, port, &b, &len);
+		nb += taken;
+	} while (taken == BATCH_NB_CHAINS && nb < LIMIT_BURST_NB_PKTS);
 	finish_burst(lc, port);
+	if (b.broken)
+		lcore_port_broken(lc, port, DROP_RING_BROKEN);
 	if (nb > 0)
 		lcore_flush_later(lc, port);
 	return nb;

@@ -73,6 +73,16 @@ gmem_load(void *dst, const void *src, size_t len)
 	gmem_load_hook(src, len);
 }
 
+/** gmem_load() of 8 bytes, at any alignment, as they lie in memory (little endian). */
+static inline uint64_t
+gmem_load64(const void *src)
+{
+	uint64_t v;
+
+	gmem_load(&v, src, sizeof(v));
+	return v;
+}
+
 /** Load a 16-bit ring field once, as it lies in memory (little endian). @p src: aligned to 2. */
 static inline uint16_t
 gmem_load16(const void *src)

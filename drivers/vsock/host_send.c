@@ -33,7 +33,6 @@ host_send_add(
 	b->flags = hdr->flags;
 	b->chain_id = chain->id;
 	b->next = -1;
-	lc->nb_segs_used += n;
 	if (c->host.burst_head < 0) {
 		c->host.burst_head = i;
 		lc->touched[lc->nb_touched++] = c;

@@ -128,6 +128,7 @@ struct lcore {
 	struct port_list ready;                    /* [L] ports with something for their guest */
 	struct port_list flush;                    /* [L] ports with used entries to show */
 	struct port_list busy;                     /* [L] ports being settled or cleared */
+	struct port *open_ports;                   /* [L] direct.c: within a burst */
 	struct pkt_list free_pkts;                 /* [L] */
 	uint32_t nb_free_pkts;                     /* [L] */
 	uint32_t pkts_per_port;                    /* [L] bound of port->nb_pkts_out */

@@ -45,6 +45,20 @@ struct pair {
 	uint32_t pool_len;      /* bytes of its data in the pool */
 };
 
+/** Segments of an RX buffer that direct.c fills; longer chains are left to to_guest.c. */
+#define DIRECT_MAX_SEGS 4
+
+/** An RX buffer that is being filled with one connection's data; see direct.h. */
+struct direct_buffer {
+	struct conn *conn; /* NULL: none is open */
+	struct port *next; /* on the lcore's list of ports with an open buffer */
+	struct vq_chain chain;
+	struct vq_seg segs[DIRECT_MAX_SEGS];
+	uint32_t len;  /* payload so far */
+	uint32_t room; /* for payload */
+	uint32_t flags;
+};
+
 struct port {
 	/* Touched for every burst. */
 	struct vq vq[PORT_NB_QUEUES]; /* [L] */
@@ -62,6 +76,7 @@ struct port {
 	bool seqpacket;               /* [L] the driver knows seqpacket */
 	bool rx_kicks_on;             /* [L] for RX buffers, too */
 	uint64_t idle_since;          /* [L] TSC of the last work; 0: busy */
+	struct direct_buffer open;    /* [L] */
 	struct conn_list ready;       /* [L] connections with something for the guest */
 	uint16_t replies_head;        /* [L] */
 	uint16_t nb_replies;          /* [L] */

@@ -5,6 +5,7 @@
 
 #include "conn_end.h"
 #include "credit.h"
+#include "direct.h"
 #include "host.h"
 #include "loan.h"
 #include "to_guest.h"
@@ -369,6 +370,7 @@ to_guest_poll(struct lcore *lc, struct port *port)
 
 	if (!port->running)
 		return 0;
+	direct_close(lc, port);
 	port->starved = false;
 	while (port->nb_replies > 0 && send_reply(lc, port))
 		;

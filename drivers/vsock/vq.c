@@ -37,14 +37,11 @@
 #define AVAIL_ALIGN 2u
 #define USED_ALIGN  4u
 
-struct vq_desc {
-	uint64_t addr;
-	uint32_t len;
-	uint16_t flags;
-	uint16_t next;
-};
-
-_Static_assert(sizeof(struct vq_desc) == 16, "a descriptor is 16 bytes");
+/* A descriptor: two 64-bit words, the second holds len, flags and next. */
+#define DESC_LEN       16u
+#define DESC_OFF_LEN   8u
+#define DESC_FLAGS_BIT 32
+#define DESC_NEXT_BIT  48
 
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
@@ -189,8 +186,9 @@ avail_refresh(struct vq *vq)
 }
 
 /*
- * Fetch what the next pops read: the descriptor after the next, and where the next one points (a
- * header, a buffer or an indirect table). Nothing that is read here is used for anything else.
+ * Fetch what the next pops read: the descriptor after the next, and the buffer where the next one
+ * points. What comes from the guest is popped in batches, and its reader fetches the bytes itself.
+ * Nothing that is read here is used for anything else.
  */
 static inline void
 prefetch_next(const struct vq *vq)
@@ -205,72 +203,83 @@ prefetch_next(const struct vq *vq)
 	if (nb > 1) {
 		uint16_t head = avail_head(vq, vq->last_avail + 1) & vq->mask;
 
-		__builtin_prefetch(vq->desc + sizeof(struct vq_desc) * head);
+		__builtin_prefetch(vq->desc + DESC_LEN * head);
 	}
-	desc = vq->desc + sizeof(struct vq_desc) * (avail_head(vq, vq->last_avail) & vq->mask);
+	if (!vq->to_guest)
+		return;
+	desc = vq->desc + DESC_LEN * (avail_head(vq, vq->last_avail) & vq->mask);
 	off = le64toh(__atomic_load_n((const uint64_t *)desc, __ATOMIC_RELAXED)) - r->gpa;
 	if (off < r->len)
 		__builtin_prefetch(r->va + off);
 }
 
-/* Follow the chain from head on. 0, or -EBADMSG; chain->nb_descs counts in both cases. */
+/*
+ * Follow the chain from head on. 0, or -EBADMSG; chain->nb_descs counts in both cases. What is
+ * counted is kept in variables: every load of guest memory is a barrier to the compiler.
+ */
 static int
 chain_walk(struct vq *vq, uint16_t head, struct vq_chain *chain)
 {
+	const uint16_t want = vq->to_guest ? DESC_F_WRITE : 0;
 	const uint8_t *table = vq->desc;
-	uint32_t nb_entries = vq->size; /* of the table that is being read */
-	uint32_t nb_read = 0;           /* from that table: more than it has is a loop */
+	struct vq_seg *seg = chain->segs;
+	uint32_t nb_left = vq->size; /* a walk of more is a loop */
 	uint32_t nb_total = 0;
+	uint16_t nb_descs = 0; /* of the ring, once a table was entered */
 	bool in_table = false; /* not by address: a table may be said to lie on the ring itself */
-	uint16_t want = vq->to_guest ? DESC_F_WRITE : 0;
-	uint16_t idx = head;
-	uint64_t len = 0;
-	struct vq_desc d;
+	uint32_t nb_entries = vq->size;
+	uint32_t idx = head;
+	uint64_t total_len = 0;
+	int ret = -EBADMSG;
 
 	for (;;) {
-		gmem_load(&d, table + sizeof(d) * idx, sizeof(d));
-		d.addr = le64toh(d.addr);
-		d.len = le32toh(d.len);
-		d.flags = le16toh(d.flags);
-		d.next = le16toh(d.next);
-		if (unlikely(++nb_read > nb_entries))
-			return -EBADMSG;
-		if (!in_table)
-			chain->nb_descs++;
+		const uint8_t *desc = table + (size_t)DESC_LEN * idx;
+		const uint64_t addr = le64toh(gmem_load64(desc));
+		const uint64_t word = le64toh(gmem_load64(desc + DESC_OFF_LEN));
+		const uint16_t flags = (uint16_t)(word >> DESC_FLAGS_BIT);
+		const uint32_t len = (uint32_t)word;
 
-		if (d.flags & DESC_F_INDIRECT) {
+		if (unlikely(nb_left-- == 0))
+			break;
+		nb_total++;
+		if (unlikely((flags & DESC_F_INDIRECT) != 0)) {
 			/* Its WRITE flag is to be ignored (2.7.5.3.2). */
-			if (!vq->indirect || in_table || (d.flags & DESC_F_NEXT) ||
-				d.len % sizeof(d) != 0)
-				return -EBADMSG;
-			table = d.len == 0 ? NULL : translate(vq, d.addr, d.len);
+			if (!vq->indirect || in_table || (flags & DESC_F_NEXT) != 0 || len == 0 ||
+				len % DESC_LEN != 0)
+				break;
+			table = translate(vq, addr, len);
 			if (table == NULL)
-				return -EBADMSG;
+				break;
 			in_table = true;
-			nb_entries = d.len / sizeof(d);
-			nb_read = 0;
+			nb_descs = nb_total--; /* the entry itself is no segment */
+			nb_entries = len / DESC_LEN;
+			nb_left = nb_entries;
 			idx = 0;
 			continue;
 		}
-		if (unlikely((d.flags & DESC_F_WRITE) != want || ++nb_total > VQ_CHAIN_MAX_SEGS))
-			return -EBADMSG;
-		if (likely(d.len != 0)) {
-			uint8_t *va = translate(vq, d.addr, d.len);
-
-			if (unlikely(va == NULL))
-				return -EBADMSG;
-			chain->segs[chain->nb_segs++] =
-				(struct vq_seg){.va = va, .gpa = d.addr, .len = d.len};
-			len += d.len;
-		}
-		if (!(d.flags & DESC_F_NEXT))
+		if (unlikely((flags & DESC_F_WRITE) != want || nb_total > VQ_CHAIN_MAX_SEGS))
 			break;
-		idx = d.next;
+		if (likely(len != 0)) {
+			seg->va = translate(vq, addr, len);
+			if (unlikely(seg->va == NULL))
+				break;
+			seg->gpa = addr;
+			seg->len = len;
+			seg++;
+			total_len += len;
+		}
+		if (likely((flags & DESC_F_NEXT) == 0)) {
+			ret = seg == chain->segs ? -EBADMSG : 0;
+			break;
+		}
+		idx = (uint32_t)(word >> DESC_NEXT_BIT);
 		if (unlikely(idx >= nb_entries))
-			return -EBADMSG;
+			break;
 	}
-	chain->len = len > UINT32_MAX ? UINT32_MAX : (uint32_t)len;
-	return chain->nb_segs == 0 ? -EBADMSG : 0;
+	chain->nb_descs = in_table ? nb_descs : (uint16_t)nb_total;
+	chain->nb_segs = ret == 0 ? seg - chain->segs : 0;
+	chain->len = ret != 0 ? 0 : total_len > UINT32_MAX ? UINT32_MAX : (uint32_t)total_len;
+	return ret;
 }
 
 int
@@ -292,14 +301,10 @@ vq_pop(struct vq *vq, struct vq_chain *chain, struct vq_seg *segs)
 	vq->nb_in_flight++;
 	prefetch_next(vq);
 
-	*chain = (struct vq_chain){.segs = segs, .id = head};
+	chain->segs = segs;
+	chain->id = head;
 	rc = chain_walk(vq, head, chain);
-	if (unlikely(rc != 0)) {
-		chain->nb_segs = 0;
-		chain->len = 0;
-		return rc;
-	}
-	return 1;
+	return likely(rc == 0) ? 1 : rc;
 }
 
 void
