@@ -20,10 +20,15 @@
 #include "to_guest.h"
 
 #define EPOLL_NB_EVENTS 64
-/* How often an lcore looks at its sockets and kicks: with other work, and without. */
-#define EPOLL_BUSY_US 10
-#define EPOLL_IDLE_US 1
-#define XRING_BURST   32
+/*
+ * How often an lcore looks at its sockets and kicks: with other work; and without, when what it
+ * waits for is found at most a quarter later than it could have been.
+ */
+#define EPOLL_BUSY_US     20
+#define EPOLL_IDLE_MIN_US 1
+#define EPOLL_IDLE_MAX_US 10
+#define EPOLL_IDLE_SHARE  4
+#define XRING_BURST       32
 
 static struct lcore_conf conf = {.spin_us = 1000};
 
@@ -363,6 +368,19 @@ sleep_until_kicked(struct lcore *lc)
 	__atomic_store_n(&lc->sleeping, 0, __ATOMIC_RELAXED);
 }
 
+/* Whether it is time to look at sockets and kicks. */
+static bool
+epoll_is_due(const struct lcore *lc, unsigned int busy, uint64_t us)
+{
+	uint64_t pause = EPOLL_BUSY_US * us;
+
+	if (busy == 0 && lc->idle_since != 0) {
+		pause = (lc->now - lc->idle_since) / EPOLL_IDLE_SHARE;
+		pause = RTE_MAX(RTE_MIN(pause, EPOLL_IDLE_MAX_US * us), EPOLL_IDLE_MIN_US * us);
+	}
+	return lc->now - lc->epoll_at >= pause;
+}
+
 /* A turn begins: the last one's time goes to the account of work or of waiting. */
 static void
 count_cycles(struct lcore *lc, bool was_busy)
@@ -389,9 +407,9 @@ lcore_main(void *arg)
 		busy = poll_inbox(lc);
 		busy += poll_lcores(lc);
 		busy += poll_from_guests(lc);
-		if (lc->nb_watched > 0 && lc->now >= lc->epoll_next) {
+		if (lc->nb_watched > 0 && epoll_is_due(lc, busy, us)) {
 			busy += poll_events(lc, 0);
-			lc->epoll_next = lc->now + (busy > 0 ? EPOLL_BUSY_US : EPOLL_IDLE_US) * us;
+			lc->epoll_at = lc->now;
 		}
 		busy += poll_to_guests(lc);
 		flush_ports(lc);

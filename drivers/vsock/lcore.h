@@ -144,7 +144,7 @@ struct lcore {
 	struct slow_job *free_jobs;                /* [L] */
 	struct conn_list graves;                   /* [L] host connections freed in this loop */
 	uint64_t now;                              /* [L] TSC at the start of the loop */
-	uint64_t epoll_next;                       /* [L] TSC */
+	uint64_t epoll_at;        /* [L] TSC of the last look at sockets and kicks */
 	uint32_t nb_watched;      /* [L] sockets and kicks that epoll could report */
 	uint64_t idle_since;      /* [L] TSC; 0: busy */
 	struct lcore_stats stats; /* [L] */
