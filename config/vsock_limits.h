@@ -16,7 +16,7 @@
 /** Chains taken from one guest before the next one is looked at. */
 #define LIMIT_BURST_NB_PKTS 64
 /** Payload taken from one guest before the next one is looked at. */
-#define LIMIT_BURST_LEN (256u * 1024)
+#define LIMIT_BURST_LEN (64u * 1024)
 /** RX buffers of a guest filled before the next guest is looked at. */
 #define LIMIT_BURST_NB_TO_GUEST 128
 

@@ -3,6 +3,8 @@
 
 /* A 64 KiB packet must never wait for the slow path. */
 #define CREDIT_URGENT_MIN_LEN 65536u
+/* Nor a sender that fills the window in a few steps like the last one. */
+#define CREDIT_NB_STEPS 3u
 
 uint32_t
 credit_free(uint32_t buf_alloc, uint32_t tx_cnt, uint32_t fwd_cnt)
@@ -20,13 +22,16 @@ credit_respected(uint32_t buf_alloc, uint32_t rx_cnt, uint32_t fwd_cnt)
 }
 
 enum credit_action
-credit_decide(uint32_t buf_alloc, uint32_t rx_cnt, uint32_t fwd_cnt, uint32_t fwd_cnt_told)
+credit_decide(uint32_t buf_alloc, uint32_t rx_cnt, uint32_t fwd_cnt, uint32_t fwd_cnt_told,
+	uint32_t step_len)
 {
 	uint32_t known = credit_free(buf_alloc, rx_cnt, fwd_cnt_told);
 	uint32_t urgent = buf_alloc / 4;
 
 	if (urgent < CREDIT_URGENT_MIN_LEN)
 		urgent = CREDIT_URGENT_MIN_LEN;
+	if (known / CREDIT_NB_STEPS < step_len)
+		urgent = UINT32_MAX;
 
 	if (fwd_cnt == fwd_cnt_told)
 		return CREDIT_KEEP;

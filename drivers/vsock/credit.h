@@ -30,15 +30,17 @@ bool credit_respected(uint32_t buf_alloc, uint32_t rx_cnt, uint32_t fwd_cnt);
 enum credit_action {
 	CREDIT_KEEP,  /**< the peer knows of more than half of the window */
 	CREDIT_DEFER, /**< half the window is unknown to it: let the slow path decide */
-	CREDIT_NOW,   /**< below max(64 KiB, a quarter of the window): tell it at once */
+	CREDIT_NOW,   /**< below max(64 KiB, a quarter of the window), or used up in less than three
+			 steps like the last: tell it at once */
 };
 
 /**
  * Decide on a credit update. Nothing is to be said when fwd_cnt has not moved since.
  * @param buf_alloc our window, bytes. @param rx_cnt bytes received from the peer.
  * @param fwd_cnt bytes forwarded. @param fwd_cnt_told the fwd_cnt that the peer was last sent.
+ * @param step_len bytes that were forwarded at once just now: how fast the peer sends.
  */
-enum credit_action credit_decide(
-	uint32_t buf_alloc, uint32_t rx_cnt, uint32_t fwd_cnt, uint32_t fwd_cnt_told);
+enum credit_action credit_decide(uint32_t buf_alloc, uint32_t rx_cnt, uint32_t fwd_cnt,
+	uint32_t fwd_cnt_told, uint32_t step_len);
 
 #endif

@@ -59,8 +59,8 @@ void host_send_burst(struct lcore *lc, struct conn *c);
 /** Write backlog; EPOLLOUT was seen. */
 void host_send_backlog(struct lcore *lc, struct conn *c);
 
-/** Bytes went to the host program: tell the guest when it is time. */
-void host_credit_check(struct lcore *lc, struct conn *c);
+/** @p step_len bytes went to the host program at once: tell the guest when it is time. */
+void host_credit_check(struct lcore *lc, struct conn *c, uint32_t step_len);
 
 /* ---- host_recv.c ---- */
 

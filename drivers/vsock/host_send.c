@@ -43,9 +43,9 @@ host_send_add(
 }
 
 void
-host_credit_check(struct lcore *lc, struct conn *c)
+host_credit_check(struct lcore *lc, struct conn *c, uint32_t step_len)
 {
-	switch (credit_decide(c->buf_alloc, c->rx_cnt, c->fwd_cnt, c->fwd_cnt_told)) {
+	switch (credit_decide(c->buf_alloc, c->rx_cnt, c->fwd_cnt, c->fwd_cnt_told, step_len)) {
 	case CREDIT_NOW:
 		c->ctl |= CONN_CTL_CREDIT_UPDATE;
 		to_guest_ready(lc, c);
@@ -64,7 +64,7 @@ forwarded(struct lcore *lc, struct conn *c, uint32_t len)
 {
 	c->fwd_cnt += len;
 	if (c->state == CONN_OPEN && len > 0)
-		host_credit_check(lc, c);
+		host_credit_check(lc, c, len);
 }
 
 /* The program does not read any more; what was on its way is lost, and the guest is told. */
@@ -301,7 +301,7 @@ host_send_burst(struct lcore *lc, struct conn *c)
 		for (; i >= 0; i = lc->burst[i].next)
 			c->port->stats.drops[DROP_HOST_SHUT]++;
 		c->fwd_cnt = c->rx_cnt;
-		host_credit_check(lc, c);
+		host_credit_check(lc, c, 0);
 		return;
 	}
 	if (c->type == WIRE_TYPE_STREAM)

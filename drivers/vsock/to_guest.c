@@ -382,6 +382,9 @@ to_guest_poll(struct lcore *lc, struct port *port)
 		c->in_ready = false;
 		t = serve(lc, c, &left);
 		budget -= share - left;
+		/* The guest takes these while we go on. */
+		if (share - left >= TURN_NB_BUFFERS / 2)
+			lcore_port_flush(port);
 		if (t == TURN_FREED || t == TURN_IDLE)
 			continue;
 		if (!c->in_ready) {

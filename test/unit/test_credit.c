@@ -56,7 +56,7 @@ decide(uint32_t base, uint32_t window, uint32_t known)
 	uint32_t told = base;
 	uint32_t rx_cnt = told + (window - known);
 
-	return credit_decide(window, rx_cnt, rx_cnt, told);
+	return credit_decide(window, rx_cnt, rx_cnt, told, 0);
 }
 
 static void
@@ -85,6 +85,21 @@ updates(void)
 	}
 }
 
+/* A sender that would use up the window in less than three steps is told at the half. */
+static void
+steps(void)
+{
+	for (size_t i = 0; i < NB_BASES; i++) {
+		uint32_t told = bases[i], rx = told + 128 * KIB;
+
+		CHECK_EQ(credit_decide(256 * KIB, rx, rx, told, 32 * KIB), CREDIT_DEFER);
+		CHECK_EQ(credit_decide(256 * KIB, rx, rx, told, 64 * KIB), CREDIT_NOW);
+		CHECK_EQ(credit_decide(256 * KIB, rx, rx, told, 256 * KIB), CREDIT_NOW);
+		/* Not before the half. */
+		CHECK_EQ(credit_decide(256 * KIB, rx - 1, rx - 1, told, 64 * KIB), CREDIT_KEEP);
+	}
+}
+
 static void
 nothing_new_to_say(void)
 {
@@ -92,11 +107,11 @@ nothing_new_to_say(void)
 		uint32_t b = bases[i];
 
 		/* All of the window is used and nothing was forwarded since: no update. */
-		CHECK_EQ(credit_decide(256 * KIB, b + 256 * KIB, b, b), CREDIT_KEEP);
+		CHECK_EQ(credit_decide(256 * KIB, b + 256 * KIB, b, b, 0), CREDIT_KEEP);
 		/* One byte was: the peer waits for it. */
-		CHECK_EQ(credit_decide(256 * KIB, b + 256 * KIB, b + 1, b), CREDIT_NOW);
+		CHECK_EQ(credit_decide(256 * KIB, b + 256 * KIB, b + 1, b, 0), CREDIT_NOW);
 		/* A window that shrank below what is on its way. */
-		CHECK_EQ(credit_decide(4 * KIB, b + 256 * KIB, b + 1, b), CREDIT_NOW);
+		CHECK_EQ(credit_decide(4 * KIB, b + 256 * KIB, b + 1, b, 0), CREDIT_NOW);
 	}
 }
 
@@ -123,7 +138,7 @@ sender_never_starves(void)
 			nb_sent += n;
 			CHECK(credit_respected(window, tx, fwd));
 			fwd = tx;
-			if (credit_decide(window, tx, fwd, told) != CREDIT_KEEP)
+			if (credit_decide(window, tx, fwd, told, 0) != CREDIT_KEEP)
 				told = fwd;
 		}
 	}
@@ -135,6 +150,7 @@ main(void)
 	RUN(free_space);
 	RUN(respected);
 	RUN(updates);
+	RUN(steps);
 	RUN(nothing_new_to_say);
 	RUN(sender_never_starves);
 	return 0;
