@@ -114,6 +114,14 @@ st_play_until(double seconds)
 }
 
 uint64_t
+st_transitions(void)
+{
+	const char *text = getenv("STRESS_TRANSITIONS");
+
+	return text != NULL ? strtoull(text, NULL, 10) : 0;
+}
+
+uint64_t
 st_stall_us(void)
 {
 	return (st_sanitized() ? 90 : 30) * UINT64_C(1000000);

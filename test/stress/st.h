@@ -8,7 +8,7 @@
  *
  * Environment: VSOCKD names the daemon's executable (else the test is skipped), VSOCKD_SANITIZED=1
  * says that it is a slow one, STRESS_SEED repeats a run's random choices, STRESS_SECONDS prolongs
- * it.
+ * it, STRESS_TRANSITIONS sets a goal instead where a test counts them.
  *
  * Context: any thread, unless something else is said.
  */
@@ -53,6 +53,9 @@ bool st_sanitized(void);
 
 /** @return when the play is over: @p seconds from now, or STRESS_SECONDS; st_now_us()'s time */
 uint64_t st_play_until(double seconds);
+
+/** @return STRESS_TRANSITIONS, 0: no goal */
+uint64_t st_transitions(void);
 
 /** @return how long nothing may happen before it counts as lost, microseconds */
 uint64_t st_stall_us(void);

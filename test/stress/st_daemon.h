@@ -12,7 +12,7 @@
 #include <jansson.h>
 #include <stdint.h>
 
-#define ST_NB_PORTS  4u
+#define ST_NB_PORTS  8u
 #define ST_PATH_LEN  100u
 #define ST_FIRST_CID 3u
 
