@@ -251,9 +251,7 @@ read_header(const struct vq_chain *chain, struct wire_hdr *hdr)
 {
 	uint8_t raw[WIRE_HDR_LEN];
 
-	if (chain->segs[0].len >= sizeof(raw))
-		gmem_load(raw, chain->segs[0].va, sizeof(raw));
-	else if (seg_read(chain->segs, chain->nb_segs, 0, raw, sizeof(raw)) != sizeof(raw))
+	if (seg_read_head(chain->segs, chain->nb_segs, raw, sizeof(raw)) != sizeof(raw))
 		return false;
 	wire_decode(raw, hdr);
 	return true;

@@ -124,6 +124,26 @@ uint32_t seg_read(
 uint32_t seg_write(
 	const struct vq_seg *segs, uint16_t nb_segs, uint32_t off, const void *src, uint32_t len);
 
+/** seg_read() from the first byte on: quick where it is one piece. @param nb_segs at least 1. */
+static inline uint32_t
+seg_read_head(const struct vq_seg *segs, uint16_t nb_segs, void *dst, uint32_t len)
+{
+	if (segs->len < len)
+		return seg_read(segs, nb_segs, 0, dst, len);
+	gmem_load(dst, segs->va, len);
+	return len;
+}
+
+/** seg_write() from the first byte on: quick where it is one piece. @param nb_segs at least 1. */
+static inline uint32_t
+seg_write_head(const struct vq_seg *segs, uint16_t nb_segs, const void *src, uint32_t len)
+{
+	if (segs->len < len)
+		return seg_write(segs, nb_segs, 0, src, len);
+	memcpy(segs->va, src, len);
+	return len;
+}
+
 /** seg_copy() for any number of segments. */
 uint32_t seg_copy_any(const struct vq_seg *dst, uint16_t nb_dst, uint32_t dst_off,
 	const struct vq_seg *src, uint16_t nb_src, uint32_t src_off, uint32_t len);

@@ -57,7 +57,7 @@ write_header(const struct vq_chain *chain, const struct wire_hdr *hdr)
 	uint8_t raw[WIRE_HDR_LEN];
 
 	wire_encode(hdr, raw);
-	seg_write(chain->segs, chain->nb_segs, 0, raw, sizeof(raw));
+	seg_write_head(chain->segs, chain->nb_segs, raw, sizeof(raw));
 }
 
 void

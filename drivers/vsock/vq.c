@@ -210,7 +210,7 @@ prefetch_next(const struct vq *vq)
 	desc = vq->desc + DESC_LEN * (avail_head(vq, vq->last_avail) & vq->mask);
 	off = le64toh(__atomic_load_n((const uint64_t *)desc, __ATOMIC_RELAXED)) - r->gpa;
 	if (off < r->len)
-		__builtin_prefetch(r->va + off);
+		__builtin_prefetch(r->va + off, 1); /* to be written: see -mprfchw */
 }
 
 /*

@@ -278,6 +278,29 @@ loads_once(void)
 	CHECK_MEM(&(uint16_t){gmem_load16_seq_cst(bytes + 2)}, bytes + 2, 2);
 }
 
+/* A header that is in one piece, ends with its piece, or is split. */
+static void
+heads(void)
+{
+	static const uint32_t splits[] = {44, 60, 1, 20, 43};
+
+	for (size_t i = 0; i < sizeof(splits) / sizeof(splits[0]); i++) {
+		struct vq_seg segs[] = {{.va = mem_a, .len = splits[i]},
+			{.va = mem_b + 100, .len = 4}, {.va = mem_b + 200, .len = 64}};
+		uint8_t in[44], out[44] = {0};
+
+		for (size_t k = 0; k < sizeof(in); k++)
+			in[k] = (uint8_t)(k + 1 + i);
+		CHECK_EQ(seg_write_head(segs, 3, in, sizeof(in)), sizeof(in));
+		CHECK_EQ(seg_read_head(segs, 3, out, sizeof(out)), sizeof(out));
+		CHECK(memcmp(in, out, sizeof(in)) == 0);
+		CHECK_EQ(seg_read(segs, 3, 0, out, sizeof(out)), sizeof(out));
+		CHECK(memcmp(in, out, sizeof(in)) == 0);
+		CHECK_EQ(seg_read_head(segs, 1, out, sizeof(out)),
+			splits[i] < sizeof(out) ? splits[i] : sizeof(out));
+	}
+}
+
 int
 main(void)
 {
@@ -289,5 +312,6 @@ main(void)
 	RUN(copy_onto_itself);
 	RUN(iovecs);
 	RUN(loads_once);
+	RUN(heads);
 	return 0;
 }
