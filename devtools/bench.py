@@ -3,98 +3,28 @@
 """The measurements of bench.sh, which see for the options."""
 
 import argparse
+import contextlib
 import fnmatch
 import json
 import os
-import shlex
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
 import bench_counts
 import bench_report
+from bench_backend import START_S, STOP_S, Failed, other, vsockd
 from bench_rows import LIMITS, ROWS, SWEEP_SIZES, SWEEPS
 
-START_S = 20
-STOP_S = 60  # callgrind takes its time
-
-
-class Failed(Exception):
-    """A run that did not end well."""
-
-
-class Backend:
-    """A back end that serves guests: started once, used by every row that it can do."""
-
-    def __init__(self, name, command, folder, nb_guests, cpu):
-        self.name = name
-        self.command = command
-        self.folder = folder
-        self.nb_guests = nb_guests
-        self.cpu = cpu
-        self.process = None
-
-    def sock(self, guest):
-        return self.folder / f"{guest}.sock"
-
-    def uds(self, guest):
-        return self.folder / f"{guest}.vsock"
-
-    def start(self):
-        self.folder.mkdir(parents=True)
-        log = open(self.folder / "log", "wb")
-        pin = (lambda: os.sched_setaffinity(0, {self.cpu})) if self.cpu is not None else None
-        self.process = subprocess.Popen(self.command, stdout=log, stderr=log, preexec_fn=pin)
-        log.close()
-        deadline = time.monotonic() + START_S
-        while not all(self.sock(i).exists() for i in range(self.nb_guests)):
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                text = (self.folder / "log").read_text(errors="replace")
-                raise Failed(f"{self.name} does not start: {text[-500:]}")
-            time.sleep(0.05)
-
-    def stop(self):
-        if self.process is None:
-            return
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-    def guest_args(self, nb):
-        return [f"--guest=iface={self.sock(i)},uds={self.uds(i)},cid={3 + i}" for i in range(nb)]
-
-
-def vsockd(options, folder, name, nb_guests, prefix=()):
-    """The daemon of the build: main thread on CPU A, the polling one on CPU B."""
-    cpu_a, cpu_b = options.cpus
-    command = [*prefix, str(options.vsockd), "--no-pci", "--no-huge", "-m", "512",
-               "--lcores", f"0@{cpu_a},1@{cpu_b}", f"--file-prefix=bench{os.getpid()}{name}"]
-    backend = Backend("dpdk-vsockd", command, folder / name, nb_guests, None)
-    for i in range(nb_guests):
-        command += ["--vdev", f"vsock_vhost{i},iface={backend.sock(i)},cid={3 + i},"
-                              f"uds={backend.uds(i)}"]
-    backend.telemetry = f"bench{os.getpid()}{name}"
-    return backend
-
-
-def other(template, name, folder, cpu):
-    words = shlex.split(template)
-    backend = Backend(name or Path(words[0]).name, [], folder,
-                      2 if "{sock2}" in template else 1, cpu)
-    places = {"{cid}": 3, "{sock}": backend.sock(0), "{uds}": backend.uds(0),
-              "{cid2}": 4, "{sock2}": backend.sock(1), "{uds2}": backend.uds(1)}
-    for word in words:
-        for place, value in places.items():
-            word = word.replace(place, str(value))
-        backend.command.append(word)
-    return backend
+STALL_S = 20
+OTHER_STALL_S = 5
+VERIFY_S = 0.3
 
 
 class Bench:
@@ -102,21 +32,42 @@ class Bench:
         self.options = options
         self.folder = folder
         self.results = {}  # (row, subject) → list of JSON objects
+        self.failed = {}   # (row, other back end) → why, in one line
 
-    def pktgen(self, key, args, seconds=None):
-        """Runs the load generator; its JSON joins the results under the key."""
+    def command(self, args, seconds, stall=STALL_S):
         cpu_a, cpu_b = self.options.cpus
-        seconds = seconds or self.options.seconds
         command = [str(self.options.pktgen), "--json", "--quiet", f"--cpu={cpu_a}",
-                   f"--seconds={seconds}", f"--warmup={min(0.2, seconds / 4)}", "--stall=20",
-                   *args]
+                   f"--seconds={seconds}", f"--warmup={min(0.2, seconds / 4)}",
+                   f"--stall={stall}", *args]
         if any("raw-unix" in arg or "spsc" in arg for arg in args):
             command.append(f"--peer-cpu={cpu_b}")
-        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 120,
-                              check=False)
-        if done.returncode != 0:
-            raise Failed(f"{' '.join(command)}: exit status {done.returncode}: "
-                         f"{done.stderr.strip()}")
+        return command
+
+    def one_line(self, text):
+        """Of an error: without the names of this run's files."""
+        return " ".join(re.sub(re.escape(str(self.folder)) + r"\S*/", "", text).split())
+
+    def ended(self, command, status, out, err):
+        if status == 0:
+            return
+        try:
+            result = json.loads(out)
+            reason = f"{result['result']}: {result['detail']}"
+        except (ValueError, KeyError):
+            reason = err.strip() or f"exit status {status}"
+        raise Failed(f"{' '.join(command)}: exit status {status}: {err.strip()}",
+                     self.one_line(reason))
+
+    def pktgen(self, key, args, seconds=None, stall=STALL_S):
+        """Runs the load generator; its JSON joins the results under the key."""
+        seconds = seconds or self.options.seconds
+        command = self.command(args, seconds, stall)
+        try:
+            done = subprocess.run(command, capture_output=True, text=True,
+                                  timeout=seconds + 120, check=False)
+        except subprocess.TimeoutExpired as error:
+            raise Failed(str(error), "the load generator does not come to an end") from error
+        self.ended(command, done.returncode, done.stdout, done.stderr)
         result = json.loads(done.stdout)
         self.results.setdefault(key, []).append(result)
         if self.options.keep:
@@ -126,45 +77,147 @@ class Bench:
             (path / f"{key[0]}.{key[1]}.{nb}.json").write_text(done.stdout)
         return result
 
-    def through(self, row, backend):
+    def through(self, row, backend, alone=False):
+        """One measurement of a row; of ours, with what the daemon counts meanwhile."""
         guests = min(row.guests, backend.nb_guests)
-        args = [*row.args.split(), *backend.guest_args(guests),
+        args = [*(row.alone if alone else row.args).split(), *backend.guest_args(guests),
                 f"--backend-pid={backend.process.pid}"]
-        return self.pktgen((row.name, backend.name), args,
-                           max(self.options.seconds, row.least_s))
+        ours = backend.telemetry and self.options.counts
+        before = bench_counts.totals(backend.telemetry) if ours else None
+        self.pktgen((row.name, "alone" if alone else backend.name), args,
+                    max(self.options.seconds, row.least_s),
+                    STALL_S if backend.telemetry else OTHER_STALL_S)
+        after = bench_counts.totals(backend.telemetry) if before else None
+        if after:
+            diff = bench_counts.since(before, after)
+            self.results.setdefault(("lcore", "time"), []).append(diff)
+            self.results.setdefault((row.name, "alone counts" if alone else "counts"),
+                                    []).append(bench_counts.per_packet(diff))
 
-    def run_row(self, row, backends, others_failed):
+    @contextlib.contextmanager
+    def idle_guests(self, row, backend):
+        """The guests that stand beside those of the row, each pair with idle connections."""
+        if not row.beside:
+            yield
+            return
+        args = ["--scenario=idle", f"--conns={row.beside}", "--interval=3600000000",
+                "--wait=block", *backend.guest_args(row.beside, row.guests)]
+        command = self.command(args, 3600)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   text=True)
+        try:
+            deadline = time.monotonic() + START_S
+            while True:
+                stats = bench_counts.ask(backend.telemetry, "/vsock/stats")
+                if stats and stats[0]["conns"] >= row.beside:
+                    break
+                if stats is None or process.poll() is not None or time.monotonic() > deadline:
+                    raise Failed(f"{row.name}: the idle guests are not there")
+                time.sleep(0.1)
+            time.sleep(0.5)  # the rest of the connections
+            yield
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=STOP_S)
+            self.ended(command, process.returncode, out, err)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+    def run_row(self, row, backends):
         if row.raw:
             self.pktgen((row.name, "raw"), row.raw.split())
         for backend in backends:
-            if backend.nb_guests < row.needs or (row.name, backend.name) in others_failed:
+            key = (row.name, backend.name)
+            if key in self.failed:
                 continue
-            try:
-                self.through(row, backend)
-            except (Failed, subprocess.TimeoutExpired) as error:
-                # Ours has to work; what others cannot do is left out and said.
-                if backend.name == "dpdk-vsockd":
-                    raise
-                print(f"{backend.name}: {row.name}: {error}", file=sys.stderr)
-                others_failed.add((row.name, backend.name))
+            if backend.nb_guests < row.needs:
+                self.failed[key] = f"needs {row.needs} guests"
+                continue
+            if backend.telemetry:
+                # Ours has to work.
+                if row.alone:
+                    self.through(row, backend, alone=True)
+                with self.idle_guests(row, backend):
+                    self.through(row, backend)
+            else:
+                self.try_other(row, backend)
+
+    def try_other(self, row, backend):
+        """What others cannot do is left out and said."""
+        try:
+            if backend.process is None:
+                backend.restart()
+            self.through(row, backend)
+        except Failed as error:
+            ended = backend.process.poll() if backend.process else None
+            self.failed[row.name, backend.name] = error.reason + (
+                "" if ended is None else f" (it ended with status {ended})")
+            print(f"{backend.name}: {row.name}: {error}", file=sys.stderr)
+            backend.stop()  # what is left of this row must not spoil the next one
 
 
 def chosen(options):
-    return [row for row in ROWS if fnmatch.fnmatch(row.name, options.only)]
+    """Rows that match; the large ones are not part of --quick unless they are asked for."""
+    return [row for row in ROWS if fnmatch.fnmatch(row.name, options.only) and
+            (row.quick or not options.quick or options.only != "*")]
+
+
+def verify_args(row, backend, alone=False):
+    return [*(row.alone if alone else row.args).split(), *backend.guest_args(row.guests),
+            "--verify"]
 
 
 def verify(bench, rows, backend):
     """Every byte once, before anything is measured."""
     for row in rows:
-        if row.guests <= backend.nb_guests:
-            bench.pktgen(("verify", row.name),
-                         [*row.args.split(), *backend.guest_args(row.guests), "--verify"], 0.3)
+        bench.pktgen(("verify", row.name), verify_args(row, backend), VERIFY_S)
 
 
-def limits(bench, options):
-    for name, _, args, _ in LIMITS:
-        if fnmatch.fnmatch(name, options.only):
-            bench.pktgen((name, "limit"), args.split())
+@contextlib.contextmanager
+def peak_memory(backend):
+    """Watches how much memory the daemon has. Yields a list that holds the most at the end."""
+    peak = [bench_counts.memory(backend.process.pid)]
+    over = threading.Event()
+
+    def watch():
+        while not over.wait(0.1):
+            peak[0] = max(peak[0], bench_counts.memory(backend.process.pid))
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        over.set()
+        thread.join()
+
+
+def weigh(bench, row, backend):
+    """Every byte once for a row with a daemon of its own; and the memory that it takes."""
+    start = bench_counts.memory(backend.process.pid)
+    alone = [None]
+    seconds = VERIFY_S if row.metric != "round_trip_ns" else 1.2  # time for some probes
+    if row.alone:
+        with peak_memory(backend) as alone:
+            bench.pktgen(("verify", row.name), verify_args(row, backend, True), seconds)
+    with bench.idle_guests(row, backend), peak_memory(backend) as full:
+        bench.pktgen(("verify", row.name), verify_args(row, backend), seconds)
+    if row.nb_conns:
+        bench.results[row.name, "memory"] = [{"start": start, "alone": alone[0],
+                                              "full": full[0]}]
+
+
+def limits_of(options, rows):
+    """Limits of the machine that were asked for, or that a row's target needs."""
+    needed = [name for row in rows for name in row.limits]
+    return [limit for limit in LIMITS
+            if fnmatch.fnmatch(limit[0], options.only) or limit[0] in needed]
+
+
+def limits(bench, options, rows):
+    for name, _, args, _ in limits_of(options, rows):
+        bench.pktgen((name, "limit"), args.split(), options.seconds / 2)
 
 
 def sweep(bench, options, backend):
@@ -172,49 +225,66 @@ def sweep(bench, options, backend):
         for scenario, _, raw in SWEEPS:
             for size in SWEEP_SIZES:
                 name = f"sweep-{scenario}-{size}"
-                bench.pktgen((name, "raw"), [*raw.split(), f"--size={size}"])
+                bench.pktgen((name, "raw"), [*raw.split(), f"--size={size}"],
+                             options.seconds / 2)
                 bench.pktgen((name, backend.name),
                              [f"--scenario={scenario}", f"--size={size}",
-                              *backend.guest_args(2)])
+                              *backend.guest_args(2)], options.seconds / 2)
 
 
-def measure(bench, options, folder):
-    rows = chosen(options)
-    many = [row for row in rows if row.guests > 2]
-    few = [row for row in rows if row.guests <= 2]
+def make_backends(options, folder):
     backends = [vsockd(options, folder, "two", 2)]
     for i, (template, name) in enumerate(options.others):
         backend = other(template, name, folder / f"other{i}", options.cpus[1])
         if backend.name in [known.name for known in backends]:
             backend.name += f" ({i + 2})"
         backends.append(backend)
-    failed = set()
+    return backends
+
+
+def measure_shared(bench, options, rows, backends):
+    """The rows of two guests: in alternating rounds, all back ends up all the time."""
+    if not rows and not limits_of(options, rows):
+        return
     try:
         for backend in backends:
             backend.start()
-        verify(bench, few, backends[0])
+        verify(bench, rows, backends[0])
         for i in range(options.rounds):
-            limits(bench, options)
-            for row in few:
-                bench.run_row(row, backends, failed)
+            limits(bench, options, rows)
+            for row in rows:
+                bench.run_row(row, backends)
             print(f"round {i + 1} of {options.rounds}", file=sys.stderr)
-        if options.counts:
-            bench_counts.telemetry(bench, few, backends[0])
         if not options.quick and options.only == "*":
             sweep(bench, options, backends[0])
     finally:
         for backend in backends:
             backend.stop()
-    for row in many:
-        backend = vsockd(options, folder, row.name, row.guests)
-        try:
-            backend.start()
-            bench.run_row(row, [backend], failed)
-        finally:
-            backend.stop()
+
+
+def measure_own(bench, options, folder, row):
+    """A row with a daemon of its own."""
+    backend = vsockd(options, folder, row.name, row.guests + row.beside)
+    try:
+        backend.start()
+        weigh(bench, row, backend)
+        for _ in range(options.rounds if row.alone else 1):
+            bench.run_row(row, [backend])
+        print(row.name, file=sys.stderr)
+    finally:
+        backend.stop()
+
+
+def measure(bench, options, folder):
+    rows = chosen(options)
+    backends = make_backends(options, folder)
+    measure_shared(bench, options, [row for row in rows if not row.own], backends)
+    for row in rows:
+        if row.own:
+            measure_own(bench, options, folder, row)
     if options.counts:
-        bench_counts.instructions(bench, options, lambda prefix: vsockd(
-            options, folder, "callgrind", 2, prefix))
+        bench_counts.instructions(bench, [row.name for row in rows], lambda *how: vsockd(
+            options, folder, "callgrind", 2, *how))
     return rows, [backend.name for backend in backends]
 
 
@@ -243,7 +313,7 @@ def parse(argv):
     options = parser.parse_args(argv)
     options.others = list(options.others)
     options.rounds = options.rounds or (3 if options.quick else 5)
-    options.seconds = options.seconds or (0.4 if options.quick else 2)
+    options.seconds = options.seconds or (0.4 if options.quick else 1.5)
     cpus = sorted(os.sched_getaffinity(0))
     if options.cpus:
         cpus = [int(cpu) for cpu in options.cpus.split(",")]
@@ -262,12 +332,12 @@ def main(argv):
     start = time.monotonic()
     try:
         rows, names = measure(bench, options, folder)
-    except (Failed, subprocess.TimeoutExpired) as error:
+    except Failed as error:
         print(f"bench.sh: {error}", file=sys.stderr)
         return 1
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    text = bench_report.report(bench.results, rows, names, options, time.monotonic() - start)
+    text = bench_report.report(bench, rows, names, time.monotonic() - start)
     print(text)
     if options.write:
         root = Path(__file__).resolve().parent.parent

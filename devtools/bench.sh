@@ -6,20 +6,24 @@ usage() {
 	cat <<'USAGE'
 Usage: devtools/bench.sh [OPTION]...
 Measures dpdk-vsockd against raw Unix sockets, memcpy and, on request, other back ends: all in one
-run, in alternating rounds, as medians. Prints a table. No figure makes it fail; what makes it fail
-is a run that loses, corrupts or stalls.
+run, in alternating rounds, as medians. Prints tables, and which targets were met. No figure makes
+it fail; what makes it fail is a run of ours that loses, corrupts or stalls. What another back end
+fails at is said below its table. All of it, with one other back end, takes about 15 minutes.
 
-  --quick            fewer and shorter rounds, no plots; less than 3 minutes
+  --quick            fewer and shorter rounds, no plots, none of the rows with hundreds of guests
+                     or 10,000s of connections; less than 3 minutes
   --rounds N         rounds (default 5; quick 3)
-  --seconds S        length of each measurement (default 2; quick 0.4)
+  --seconds S        length of each measurement (default 1.5; quick 0.4)
   --build DIR        take the programs of this build (default: a release build of its own)
   --other COMMAND    another back end beside it, as often as wanted. {cid} {sock} {uds} stand for
                      the CID, the vhost-user socket and the base path of the host side of a guest,
                      {cid2} {sock2} {uds2} for those of a second one, if the command can do two
   --name NAME        how the one --other before it is called (default: its program)
-  --only PATTERN     only the rows whose name matches (shell pattern)
+  --only PATTERN     only the rows whose name matches (shell pattern): gh-, hg-, gg- with the size
+                     (64, 4k, 64k), rtt-gh rtt-gg rtt-load, conn-gh-1 conn-hg-16 and the like,
+                     idle-64 idle-256 among-256 conns-gg conns-gh
   --cpus A,B         A: load generator and main thread, B: back end (default: the first two)
-  --no-counts        no copies, system calls, notifications and instructions per packet
+  --no-counts        no lcore time, copies, system calls, notifications, instructions per packet
   --write            put the table into doc/performance.md and the plots into doc/img/
   --keep DIR         leave the results of every single measurement there, as JSON
   -h, --help

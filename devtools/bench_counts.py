@@ -8,9 +8,23 @@ import shutil
 import socket
 import statistics
 import sys
+import time
 
-# What the guest's packets run through; the callgrind row counts their instructions alone.
-DATA_PATH = ["from_guest_poll", "to_guest_poll", "lcore_port_flush"]
+# The load generator's memory: mapped by the daemon, but not its own.
+GUEST_MEMORY = "memfd:vsock-guest"
+
+# What callgrind counts: what the guest's packets run through, with all that it calls.
+DATA_PATH = ("from_guest_poll", "to_guest_poll", "lcore_port_flush")
+POLL = "from_guest_poll"
+POLL_FOUND = "lcore_flush_later"  # called by POLL once when it found packets, else not
+SET_ASIDE = "chunk_append_segs"   # bytes for a host program that does not keep up
+COUNTED = (("gg-64", "--scenario guest-to-guest --size 64"),
+           ("gg-4k", "--scenario guest-to-guest --size 4K"),
+           ("gh-64", "--scenario guest-to-host --size 64"),
+           ("gh-4k", "--scenario guest-to-host --size 4K"),
+           ("hg-4k", "--scenario host-to-guest --size 4K"))
+IDLE = "--scenario idle --conns 1 --interval 3600000000 --size 64"
+COUNT_S = 0.5
 
 
 def ask(prefix, *commands):
@@ -33,68 +47,146 @@ def ask(prefix, *commands):
 
 
 def totals(prefix):
+    """All that the daemon counts, as one dictionary, and when that was."""
     answers = ask(prefix, "/vsock/stats", "/vsock/lcores")
     if answers is None:
         return None
     stats, lcores = answers
-    stats["epoll_calls"] = sum(lcore["epoll_calls"] for lcore in lcores.values())
-    stats["wakeups_sent"] = sum(lcore["wakeups_sent"] for lcore in lcores.values())
+    stats["ns"] = time.monotonic_ns() * len(lcores)
+    for key in ("epoll_calls", "total_cycles", "busy_cycles"):
+        stats[key] = sum(lcore[key] for lcore in lcores.values())
     return stats
 
 
-def telemetry(bench, rows, backend):
-    """One more run of each stream: what the daemon counted, for each packet."""
-    for row in rows:
-        if row.cpu != "packet" or row.latency:
-            continue
-        before = totals(backend.telemetry)
-        bench.through(row, backend)
-        # Its figures belong to no round.
-        bench.results[(row.name, backend.name)].pop()
-        after = totals(backend.telemetry)
-        if before is None or after is None:
-            return
-        diff = {key: after[key] - before[key] for key in after if isinstance(after[key], int)}
-        bench.results[(row.name, "counts")] = [diff]
+def since(before, after):
+    return {key: after[key] - before[key] for key in after if isinstance(after[key], int)}
 
 
 def per_packet(diff):
-    """(copies per byte or None, socket calls, epoll calls, notifications) of a counted run."""
-    packets = max(diff["from_guest_packets"], diff["to_guest_packets"], 1)
-    copies = None
-    if diff["guest_payload_bytes"] > 0:
-        copies = diff["guest_copied_bytes"] / diff["guest_payload_bytes"]
+    """What was counted in a run, for each packet; None where a count says nothing."""
+    packets = nb_packets(diff)
+    payload = diff["guest_payload_bytes"]
     notified = diff["to_guest_notifications"] + diff["from_guest_notifications"] + diff["kicks"]
-    return (copies, (diff["host_send_calls"] + diff["host_recv_calls"]) / packets,
-            diff["epoll_calls"] / packets, notified / packets)
+    return {"copies": diff["guest_copied_bytes"] / payload if payload else None,
+            "calls": (diff["host_send_calls"] + diff["host_recv_calls"]) / packets,
+            "epolls": diff["epoll_calls"] / packets,
+            "notified": notified / packets,
+            "payload": payload / packets,
+            "busy_cycles": diff["busy_cycles"] / packets}
 
 
-def instructions(bench, options, daemon):
+def nb_packets(stats):
+    """Packets of the direction that has more: pieces, where the receiver's buffers are small."""
+    return max(stats["from_guest_packets"], stats["to_guest_packets"], 1)
+
+
+def lcore_ns(results, row, subject="counts"):
+    """
+    Time of the lcore for each packet: of the turns in which it found work. The lcore counts
+    cycles all the time, asleep or not: over all runs together they give the cycles of a second.
+    """
+    busy = median(results, (row.name, subject), ["busy_cycles"])
+    runs = results.get(("lcore", "time"), [])
+    cycles = sum(run["total_cycles"] for run in runs)
+    return None if busy is None or not cycles else busy * sum(run["ns"] for run in runs) / cycles
+
+
+def memory(pid):
+    """Resident memory of a daemon in bytes, without the guests'."""
+    total, counted = 0, True
+    with open(f"/proc/{pid}/smaps", encoding="utf-8") as smaps:
+        for line in smaps:
+            if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
+                counted = GUEST_MEMORY not in line
+            elif counted and line.startswith("Rss:"):
+                total += int(line.split()[1]) << 10
+    return total
+
+
+# ---- instructions ----
+
+def calls(path):
+    """(caller, callee) → [number of calls, instructions with all that the callee calls]."""
+    names, found = {}, {}
+    caller = callee = count = None
+
+    def name(text):
+        number, _, rest = text.partition(" ")
+        return names.setdefault(number, rest)
+
+    with open(path, encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            line = line.rstrip("\n")
+            if line.startswith("fn="):
+                caller = name(line[3:])
+            elif line.startswith("cfn="):
+                callee = name(line[4:])
+            elif line.startswith("calls="):
+                count = int(line[6:].split()[0])
+            elif count is not None:
+                entry = found.setdefault((caller, callee), [0, 0])
+                entry[0] += count
+                entry[1] += int(line.split()[1])
+                count = None
+    return found
+
+
+def called(found, callee):
+    """Calls of a function by whomever, and what they cost."""
+    entries = [entry for key, entry in found.items() if key[1] == callee]
+    return sum(x[0] for x in entries), sum(x[1] for x in entries)
+
+
+def work(found, empty_cost):
+    """
+    Instructions that packets cost. Two things depend on how fast the load generator is and not on
+    the packets, and are taken off: polls that find nothing, and what is set aside for a host
+    program that does not keep up.
+    """
+    polls = called(found, POLL)[0]
+    empty = polls - found.get((POLL, POLL_FOUND), [0])[0]
+    if polls == 0 or empty == polls:
+        raise ValueError(f"{POLL} or its call of {POLL_FOUND} is not in callgrind's result")
+    return sum(called(found, function)[1] for function in DATA_PATH) - empty * empty_cost - \
+        called(found, SET_ASIDE)[1]
+
+
+def callgrind(bench, daemon, name, args, app_options=()):
+    """Runs the daemon under callgrind. Returns its calls and the telemetry at the end."""
+    out = bench.folder / "callgrind.out"
+    backend = daemon(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}"],
+                     app_options)
+    try:
+        backend.start()
+        bench.pktgen(("callgrind", name),
+                     [*args.split(), *backend.guest_args(2), "--stall=60"], COUNT_S)
+        stats = totals(backend.telemetry)
+    finally:
+        backend.stop()
+        shutil.rmtree(backend.folder, ignore_errors=True)
+    return calls(out), stats
+
+
+def instructions(bench, wanted, daemon):
     """Instructions per packet of the data path, counted by callgrind."""
+    rows = [row for row in COUNTED if row[0] in wanted]
+    if not rows:
+        return
     if shutil.which("valgrind") is None:
         print("no valgrind: instructions are not counted", file=sys.stderr)
         return
-    for name, args in (("gg-64", "--scenario guest-to-guest --size 64"),
-                       ("gg-4k", "--scenario guest-to-guest --size 4K"),
-                       ("gh-64", "--scenario guest-to-host --size 64")):
-        out = bench.folder / "callgrind.out"
-        toggles = [f"--toggle-collect={function}" for function in DATA_PATH]
-        backend = daemon(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}",
-                          "--collect-atstart=no", *toggles])
-        try:
-            backend.start()
-            bench.pktgen(("callgrind", name),
-                         [*args.split(), *backend.guest_args(2), "--stall=60"], 1)
-            stats = totals(backend.telemetry)
-        finally:
-            backend.stop()
-            shutil.rmtree(backend.folder, ignore_errors=True)
-        match = re.search(r"^(?:summary|totals): (\d+)", out.read_text(), re.MULTILINE)
-        if match is None or stats is None:
+    idle = callgrind(bench, daemon, "idle", IDLE, ("--idle", "spin"))[0]
+    nb, cost = called(idle, POLL)
+    for name, args in rows:
+        found, stats = callgrind(bench, daemon, name, args)
+        if stats is None:
             continue
-        packets = max(stats["from_guest_packets"], 1)
-        bench.results[(name, "instructions")] = [int(match[1]) / packets]
-        out.unlink()
+        try:
+            counted = work(found, cost / max(nb, 1))
+        except ValueError as error:
+            print(f"{name}: no instructions: {error}", file=sys.stderr)
+            continue
+        bench.results[(name, "instructions")] = [counted / nb_packets(stats)]
 
 
 def median(results, key, path):
