@@ -13,6 +13,7 @@
 #define FIRST_AIM_NS   5000u
 #define MIN_AIM_NS     200u
 #define MAX_AIM_NS     100000u
+#define ARM_PERCENT    50
 #define TURNS_PER_LOOK 4096u /* at the clock's end and for stalls */
 
 static uint64_t
@@ -78,6 +79,7 @@ came_to_guest(struct st_pinger *p)
 			return false;
 		fe_vring_disable_calls(vr);
 		p->armed = false;
+		p->nb_armed++;
 	}
 	return guest_has_work(p->guest);
 }
@@ -110,16 +112,54 @@ pause_ns(struct st_pinger *p)
 	return st_below(p->rng, 1 + 4 * aim);
 }
 
+static uint64_t
+bounded_aim(uint64_t ns)
+{
+	if (ns < MIN_AIM_NS)
+		return MIN_AIM_NS;
+	return ns < MAX_AIM_NS ? ns : MAX_AIM_NS;
+}
+
 /* A kick was wanted: the port slept. Two of three should find it so, for the sake of the rate. */
 static void
 correct_aim(struct st_pinger *p, bool kicked)
 {
-	p->aim_ns += kicked ? 0 : p->aim_ns / 32;
-	p->aim_ns -= kicked ? p->aim_ns / 64 : 0;
-	if (p->aim_ns < MIN_AIM_NS)
-		p->aim_ns = MIN_AIM_NS;
-	if (p->aim_ns > MAX_AIM_NS)
-		p->aim_ns = MAX_AIM_NS;
+	p->aim_ns = bounded_aim(kicked ? p->aim_ns - p->aim_ns / 64 : p->aim_ns + p->aim_ns / 32);
+}
+
+/* ---- calls ---- */
+
+static void
+correct_arm_aim(struct st_pinger *p, bool late)
+{
+	const uint64_t aim = p->arm_aim_ns;
+
+	p->arm_aim_ns = bounded_aim(late ? aim - aim / 16 : aim + aim / 16);
+}
+
+/* The peer has moved: the answer is to come at just about the time when a call is asked for. */
+static void
+arm_soon(struct st_pinger *p)
+{
+	const uint32_t aim = (uint32_t)p->arm_aim_ns;
+
+	if (p->guest == NULL || p->armed || p->due_ns != 0 || !st_chance(p->rng, ARM_PERCENT))
+		return;
+	p->arm_ns = now_ns() + aim - aim / 4 + st_below(p->rng, 1 + aim / 2);
+}
+
+static void
+arm_in_time(struct st_pinger *p)
+{
+	if (p->arm_ns == 0 || now_ns() < p->arm_ns)
+		return;
+	p->arm_ns = 0;
+	if (guest_has_more(p->guest))
+		return;
+	p->armed = !fe_vring_enable_calls(&p->guest->fe->vrings[FE_QUEUE_TO_GUEST]);
+	if (!p->armed)
+		fe_vring_disable_calls(&p->guest->fe->vrings[FE_QUEUE_TO_GUEST]);
+	correct_arm_aim(p, !p->armed);
 }
 
 /* ---- one end ---- */
@@ -175,8 +215,13 @@ turn(struct st_pinger *p, bool time_is_up)
 	if (p->resting)
 		return false;
 	if (p->due_ns == 0) {
-		if (p->guest != NULL ? !came_to_guest(p) : !came_to_host(p->host))
+		if (p->guest != NULL ? !came_to_guest(p) : !came_to_host(p->host)) {
+			arm_in_time(p);
 			return false;
+		}
+		if (p->arm_ns != 0)
+			correct_arm_aim(p, true);
+		p->arm_ns = 0;
 		p->due_ns = now_ns() + pause_ns(p);
 		return true;
 	}
@@ -187,8 +232,7 @@ turn(struct st_pinger *p, bool time_is_up)
 	step(p);
 	if (p->flow != NULL)
 		ping(p, now, time_is_up);
-	if (p->guest != NULL && !guest_has_more(p->guest) && st_chance(p->rng, 25))
-		p->armed = !fe_vring_enable_calls(&p->guest->fe->vrings[FE_QUEUE_TO_GUEST]);
+	arm_soon(p->peer);
 	return true;
 }
 
@@ -200,6 +244,7 @@ disarm(struct st_pinger *p)
 	if (p->armed)
 		fe_vring_disable_calls(&p->guest->fe->vrings[FE_QUEUE_TO_GUEST]);
 	p->armed = false;
+	p->arm_ns = 0;
 }
 
 static void
@@ -242,7 +287,8 @@ all_rest(const struct st_pinger *pingers, unsigned int nb)
 void
 st_pinger_init(struct st_pinger *p, struct st_guest *guest, struct st_host *host)
 {
-	*p = (struct st_pinger){.guest = guest, .host = host, .aim_ns = FIRST_AIM_NS};
+	*p = (struct st_pinger){
+		.guest = guest, .host = host, .aim_ns = FIRST_AIM_NS, .arm_aim_ns = FIRST_AIM_NS};
 	p->rng = guest != NULL ? &guest->rng : &host->rng;
 }
 

@@ -19,17 +19,21 @@
 
 /** One end; it is a guest's or a host program's only connection. */
 struct st_pinger {
+	struct st_pinger *peer;
 	struct st_guest *guest; /**< NULL: a host program. */
 	struct st_host *host;   /**< NULL: a guest. */
 	struct st_flow *flow;   /**< Of the initiator; NULL: this end answers. */
 	struct st_rng *rng;
 	uint64_t due_ns;     /**< When the pause is over; 0: waits for something to come. */
-	uint64_t aim_ns;     /**< Pause after which every other packet meets a port asleep. */
+	uint64_t aim_ns;     /**< Pause after which two of three packets meet a port asleep. */
 	uint64_t pinged_ns;  /**< When the ping under way began. */
 	uint64_t longest_ns; /**< Ping and answer, pauses included. */
 	uint64_t nb_pings;   /**< Answered. */
 	uint64_t nb_sends;   /**< Of a guest: times that packets were shown to the device. */
 	uint64_t nb_kicks;   /**< Of these, with a kick. */
+	uint64_t arm_ns;     /**< When to ask for a call if nothing came by then; 0: never. */
+	uint64_t arm_aim_ns; /**< Behind the peer's move; then every other answer is there. */
+	uint64_t nb_armed;   /**< Answers that a call told of. */
 	bool armed;          /**< Waits for a call and looks at nothing else. */
 	bool resting;        /**< Its last ping is answered, and time is up. */
 };
@@ -43,7 +47,7 @@ bool st_ping_is_back(const struct st_flow *f);
 /** Allows the next bytes: few, and now and then many. */
 void st_ping_next(struct st_flow *f, struct st_rng *rng);
 
-/** Sets up; @p guest or @p host is NULL. The connection is opened by the caller. */
+/** Sets up; @p guest or @p host is NULL. The caller opens the connection and sets the peer. */
 void st_pinger_init(struct st_pinger *p, struct st_guest *guest, struct st_host *host);
 
 /**
