@@ -69,7 +69,7 @@ struct conn_peer {
 };
 
 struct conn {
-	struct conn *hash_next;
+	_Alignas(RTE_CACHE_LINE_SIZE) struct conn *hash_next;
 	uint32_t local_port; /* the guest's */
 	uint32_t peer_port;
 	uint32_t peer_cid;
@@ -104,13 +104,16 @@ struct conn {
 	struct port *port;
 	struct pkt_list data; /* for the guest, in order */
 	TAILQ_ENTRY(conn) ready_entry;
-	TAILQ_ENTRY(conn) timer_entry;
-	uint64_t deadline_ms;
 	union {
 		struct conn_host host;
 		struct conn_peer peer;
 	};
+
+	TAILQ_ENTRY(conn) timer_entry;
+	uint64_t deadline_ms;
 };
+_Static_assert(offsetof(struct conn, peer) + sizeof(struct conn_peer) <= 4 * RTE_CACHE_LINE_SIZE,
+	"a packet between guests touches four lines of each end");
 _Static_assert(sizeof(struct conn) <= 384, "a connection costs well below 1 KiB");
 
 TAILQ_HEAD(conn_list, conn);

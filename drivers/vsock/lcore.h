@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
 
@@ -105,61 +106,70 @@ struct xlcore_out {
 #define LCORE_NB_SEGS (4 * VQ_CHAIN_MAX_SEGS)
 
 struct lcore {
-	/* Others write here: a line of its own. */
-	_Alignas(128) uint32_t sleeping;  /* [A] lcore: 1 before it sleeps; producers: read after
+	/* Others read it for each message: lines of its own. */
+	_Alignas(128) uint32_t sleeping; /* [A] lcore: 1 before it sleeps; producers: read after
 					    enqueue and full fence, then write wake_fd */
+
+	/* What each turn of the loop and each packet touches. */
 	_Alignas(128) unsigned int index; /* [C] among the poll lcores */
-	unsigned int lcore_id;            /* [C] EAL's */
-	int wake_fd;                      /* [C] eventfd */
-	int epoll_fd;                     /* [C] */
+	unsigned int nb_lcores;           /* [C] */
+	uint64_t now;                     /* [L] TSC at the start of the turn */
+	uint64_t idle_since;              /* [L] TSC; 0: busy */
+	uint64_t epoll_at;                /* [L] TSC of the last look at sockets and kicks */
 	struct rte_ring *inbox;           /* [C] this lcore consumes; producers take inbox_mutex */
-	pthread_mutex_t inbox_mutex;      /* among producers: never taken by an lcore */
+	struct port_list active;          /* [L] ports whose TX queue is polled */
+	struct port_list ready;           /* [L] ports with something for their guest */
+	struct port_list flush;           /* [L] ports with used entries to show */
+	struct port_list busy;            /* [L] ports being settled or cleared */
+	struct port *open_ports;          /* [L] direct.c: within a burst */
+	struct pkt_list free_pkts;        /* [L] */
+	uint32_t nb_free_pkts;            /* [L] */
+	uint32_t pkts_per_port;           /* [L] bound of port->nb_pkts_out */
+	uint32_t nb_watched;              /* [L] sockets and kicks that epoll could report */
+	uint32_t nb_segs_used;            /* [L] of segs, by this burst */
+	int16_t nb_burst;                 /* [L] */
+	uint16_t nb_touched;              /* [L] */
+	int epoll_fd;                     /* [C] */
+	bool quit;                        /* [L] */
+	bool tick_armed;                  /* [L] */
+	bool soon_armed;                  /* [L] the quick tick */
+	struct conn_list graves;          /* [L] host connections freed in this loop */
+	struct lcore_stats stats;         /* [L] */
+	struct conn_list timers[CONN_NB_TIMERS]; /* [L] each in order of deadline */
+
+	unsigned int nb_timers;               /* [L] */
+	unsigned int lcore_id;                /* [C] EAL's */
+	int wake_fd;                          /* [C] eventfd */
+	unsigned int nb_routes;               /* [L] */
+	uint32_t serial_next;                 /* [L] */
+	uint32_t nb_chunks;                   /* [C] in the whole pool */
+	struct rte_mempool *chunks;           /* [C] */
+	struct rte_hash *cids;                /* [L] CID → port id */
+	struct slow_job *free_jobs;           /* [L] */
+	struct pkt *pkt_memory;               /* [C] */
 	struct rte_ring *in[LIMIT_NB_LCORES]; /* [C] SPSC, this lcore consumes */
 	struct xlcore_out out[LIMIT_NB_LCORES];
-	unsigned int nb_lcores;              /* [C] */
-	struct rte_mempool *chunks;          /* [C] */
-	uint32_t nb_chunks;                  /* [C] in the whole pool */
-	struct port *ports[LIMIT_NB_PORTS];  /* [L] those it owns */
-	struct route routes[LIMIT_NB_PORTS]; /* [L] all */
-	unsigned int nb_routes;              /* [L] */
-	struct rte_hash *cids;               /* [L] CID → port id */
-
-	struct port_list active;                   /* [L] ports whose TX queue is polled */
-	struct port_list ready;                    /* [L] ports with something for their guest */
-	struct port_list flush;                    /* [L] ports with used entries to show */
-	struct port_list busy;                     /* [L] ports being settled or cleared */
-	struct port *open_ports;                   /* [L] direct.c: within a burst */
-	struct pkt_list free_pkts;                 /* [L] */
-	uint32_t nb_free_pkts;                     /* [L] */
-	uint32_t pkts_per_port;                    /* [L] bound of port->nb_pkts_out */
-	struct pkt *pkt_memory;                    /* [C] */
+	struct port *ports[LIMIT_NB_PORTS];        /* [L] those it owns */
+	struct route routes[LIMIT_NB_PORTS];       /* [L] all */
 	struct pkt_held_list held[LIMIT_NB_PORTS]; /* [L] loans held here, by source port */
-	struct conn_list timers[CONN_NB_TIMERS];   /* [L] each in order of deadline */
-	unsigned int nb_timers;                    /* [L] */
-	bool tick_armed;                           /* [L] */
-	bool soon_armed;                           /* [L] the quick tick */
-	bool quit;                                 /* [L] */
-	uint32_t exited;                           /* [A] the lcore; main waits for it */
-	uint32_t serial_next;                      /* [L] */
-	struct slow_job *free_jobs;                /* [L] */
-	struct conn_list graves;                   /* [L] host connections freed in this loop */
-	uint64_t now;                              /* [L] TSC at the start of the loop */
-	uint64_t epoll_at;        /* [L] TSC of the last look at sockets and kicks */
-	uint32_t nb_watched;      /* [L] sockets and kicks that epoll could report */
-	uint64_t idle_since;      /* [L] TSC; 0: busy */
-	struct lcore_stats stats; /* [L] */
 
 	/* Scratch of one burst. */
 	struct vq_seg segs[LCORE_NB_SEGS];               /* [L] from_guest.c */
-	uint32_t nb_segs_used;                           /* [L] */
 	struct vq_seg to_guest_segs[LCORE_NB_SEGS];      /* [L] to_guest.c, host_recv.c */
 	struct burst_pkt burst[LIMIT_BURST_NB_PKTS];     /* [L] */
-	int16_t nb_burst;                                /* [L] */
 	struct conn *touched[LIMIT_BURST_NB_PKTS];       /* [L] */
-	uint16_t nb_touched;                             /* [L] */
 	struct vq_chain chains[LIMIT_BURST_NB_TO_GUEST]; /* [L] host_recv.c */
 	struct iovec iov[LCORE_NB_IOV];                  /* [L] host_send.c, host_recv.c */
+
+	/* Others write here. */
+	_Alignas(128) pthread_mutex_t inbox_mutex; /* among producers: never taken by an lcore */
+	uint32_t exited;                           /* [A] the lcore; main waits for it */
 };
+_Static_assert(offsetof(struct lcore, index) >= 128, "sleeping is alone on its lines");
+_Static_assert(offsetof(struct lcore, stats) - offsetof(struct lcore, index) <= 256,
+	"what each turn touches lies together");
+_Static_assert(offsetof(struct lcore, inbox_mutex) % 128 == 0,
+	"what others write shares no line with what the loop reads");
 
 /** Settings of the loop; [C]. */
 struct lcore_conf {

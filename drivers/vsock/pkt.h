@@ -14,8 +14,11 @@
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
+
+#include <rte_common.h>
 
 #include "chunk.h"
 #include "gmem.h"
@@ -40,20 +43,21 @@ enum pkt_verdict {
 };
 
 struct pkt {
-	TAILQ_ENTRY(pkt) next;   /* [H] free list, staging; [R] the connection's queue */
-	TAILQ_ENTRY(pkt) held;   /* [R] loans of one port held on the receiving lcore */
-	uint32_t len;            /* [H] payload bytes */
-	uint32_t off;            /* [R] payload bytes delivered */
-	uint8_t kind;            /* [H] enum pkt_kind; [R] */
-	uint8_t home;            /* [H] index of the lcore, constant */
-	uint8_t verdict;         /* [R] enum pkt_verdict */
-	bool returning;          /* [R] on its way home */
-	bool has_chain;          /* [H] loan: the last, or only, piece of its chain */
-	uint16_t src_port_id;    /* [H] port whose guest sent it */
-	uint16_t dst_port_id;    /* [H] */
-	uint32_t src_port_gen;   /* [H] */
-	uint32_t dst_port_gen;   /* [H] */
-	uint32_t conn_serial;    /* [H] the sender's end */
+	_Alignas(RTE_CACHE_LINE_SIZE)
+		TAILQ_ENTRY(pkt) next; /* [H] free list, staging; [R] the connection's queue */
+	TAILQ_ENTRY(pkt) held;         /* [R] loans of one port held on the receiving lcore */
+	uint32_t len;                  /* [H] payload bytes */
+	uint32_t off;                  /* [R] payload bytes delivered */
+	uint8_t kind;                  /* [H] enum pkt_kind; [R] */
+	uint8_t home;                  /* [H] index of the lcore, constant */
+	uint8_t verdict;               /* [R] enum pkt_verdict */
+	bool returning;                /* [R] on its way home */
+	bool has_chain;                /* [H] loan: the last, or only, piece of its chain */
+	uint16_t src_port_id;          /* [H] port whose guest sent it */
+	uint16_t dst_port_id;          /* [H] */
+	uint32_t src_port_gen;         /* [H] */
+	uint32_t dst_port_gen;         /* [H] */
+	uint32_t conn_serial;          /* [H] the sender's end */
 	uint32_t peer_serial;    /* [H] the receiver's end as the sender knows it; 0: not yet */
 	uint16_t chain_id;       /* [H] loan: buffer id */
 	uint16_t nb_descs;       /* [H] loan: entries of the ring that it occupies */
@@ -68,6 +72,8 @@ struct pkt {
 	struct chunk_queue copy; /* [R] PKT_COPY */
 	struct vq_seg segs[PKT_MAX_SEGS]; /* [H] loan */
 };
+_Static_assert(offsetof(struct pkt, segs) + 2 * sizeof(struct vq_seg) <= 4 * RTE_CACHE_LINE_SIZE,
+	"a loan as Linux sends it fills four lines");
 
 TAILQ_HEAD(pkt_list, pkt);
 TAILQ_HEAD(pkt_held_list, pkt);

@@ -149,9 +149,10 @@ port_create(const struct port_conf *conf, struct port **out)
 		(!rte_lcore_is_enabled(conf->lcore) ||
 			(unsigned int)conf->lcore == rte_get_main_lcore()))
 		return -EINVAL;
-	port = calloc(1, sizeof(*port));
+	port = aligned_alloc(_Alignof(struct port), sizeof(*port));
 	if (port == NULL)
 		return -ENOMEM;
+	memset(port, 0, sizeof(*port));
 	port->conf = *conf;
 	port->cid = conf->cid;
 	for (int q = 0; q < PORT_NB_QUEUES; q++) {

@@ -15,8 +15,11 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
+
+#include <rte_common.h>
 
 #include <wq.h>
 
@@ -61,36 +64,35 @@ struct direct_buffer {
 
 struct port {
 	/* Touched for every burst. */
-	struct vq vq[PORT_NB_QUEUES]; /* [L] */
-	struct lcore *lcore;          /* [C] after port_create() */
-	uint32_t cid;                 /* [C] */
-	uint32_t gen;                 /* [C] */
-	uint16_t id;                  /* [C] */
-	bool running;                 /* [L] has a device and is not being settled */
-	bool active;                  /* [L] polled; else waiting for a kick */
-	bool in_ready;                /* [L] on the lcore's ready list */
-	bool starved;                 /* [L] has packets for the guest, which posted no buffer */
-	bool blocked;                 /* [L] its TX queue is not read: see from_guest.c */
-	bool in_flush;                /* [L] has used entries to show */
-	bool kicks_on;                /* [L] the driver was asked for kicks */
-	bool seqpacket;               /* [L] the driver knows seqpacket */
-	bool rx_kicks_on;             /* [L] for RX buffers, too */
-	uint64_t idle_since;          /* [L] TSC of the last work; 0: busy */
-	struct direct_buffer open;    /* [L] */
-	struct conn_list ready;       /* [L] connections with something for the guest */
-	uint16_t replies_head;        /* [L] */
-	uint16_t nb_replies;          /* [L] */
-	struct conn_table conns;      /* [L] */
-	struct chunk_account pool;    /* [L] */
-	uint32_t nb_pkts_out;         /* [L] packet objects under way for its guest */
-	struct port_stats stats;      /* [L] */
-	struct reply replies[LIMIT_NB_REPLIES]; /* [L] */
-	struct pair *pairs;                     /* [L] by port id; what other guests have here */
-
+	_Alignas(RTE_CACHE_LINE_SIZE) struct vq vq[PORT_NB_QUEUES]; /* [L] */
+	struct lcore *lcore;                                        /* [C] after port_create() */
+	uint32_t cid;                                               /* [C] */
+	uint32_t gen;                                               /* [C] */
+	uint16_t id;                                                /* [C] */
+	bool running;                   /* [L] has a device and is not being settled */
+	bool active;                    /* [L] polled; else waiting for a kick */
+	bool in_ready;                  /* [L] on the lcore's ready list */
+	bool starved;                   /* [L] has packets for the guest, which posted no buffer */
+	bool blocked;                   /* [L] its TX queue is not read: see from_guest.c */
+	bool in_flush;                  /* [L] has used entries to show */
+	bool kicks_on;                  /* [L] the driver was asked for kicks */
+	bool seqpacket;                 /* [L] the driver knows seqpacket */
+	bool rx_kicks_on;               /* [L] for RX buffers, too */
 	TAILQ_ENTRY(port) active_entry; /* [L] */
 	TAILQ_ENTRY(port) ready_entry;  /* [L] */
 	TAILQ_ENTRY(port) flush_entry;  /* [L] */
-	TAILQ_ENTRY(port) busy_entry;   /* [L] ports with a settle or clear under way */
+	uint64_t idle_since;            /* [L] TSC of the last work; 0: busy */
+	struct direct_buffer open;      /* [L] */
+	struct conn_list ready;         /* [L] connections with something for the guest */
+	uint16_t replies_head;          /* [L] */
+	uint16_t nb_replies;            /* [L] */
+	struct conn_table conns;        /* [L] */
+	struct chunk_account pool;      /* [L] */
+	uint32_t nb_pkts_out;           /* [L] packet objects under way for its guest */
+	struct port_stats stats;        /* [L] */
+	struct pair *pairs;             /* [L] by port id; what other guests have here */
+
+	TAILQ_ENTRY(port) busy_entry; /* [L] ports with a settle or clear under way */
 
 	int kick_fd[PORT_NB_QUEUES]; /* [L] */
 	int call_fd[PORT_NB_QUEUES]; /* [L] */
@@ -98,6 +100,7 @@ struct port {
 	bool attached;               /* [L] a front end is or was there; requests may wait */
 	volatile int fault;          /* [A] gmem_guard */
 	uint32_t host_port_next;     /* [L] host ports for connections from host programs */
+	struct reply replies[LIMIT_NB_REPLIES]; /* [L] */
 
 	/* Settle and clear: the request that is told when it is done. */
 	struct ctl_request *settle; /* [L] */
@@ -115,6 +118,8 @@ struct port {
 	pthread_mutex_t clear_mutex;    /* one settle_clear() at a time */
 	struct wq_work broken_work;     /* queued by [L], run by the slow path */
 };
+_Static_assert(sizeof(struct vq) == RTE_CACHE_LINE_SIZE, "a queue is one cache line");
+_Static_assert(offsetof(struct port, stats) <= 512, "what a burst touches lies together");
 
 TAILQ_HEAD(port_list, port);
 
