@@ -227,7 +227,7 @@ run_suite() {
 	case $suite in
 	unit) nb_procs=$nb_cpus limit=420 ;;
 	stress) limit=600 ;;
-	system) nb_procs=$((nb_cpus + 1)) limit=900 ;; # they wait for much of their time
+	system) nb_procs=$((nb_cpus + 3)) limit=900 ;; # they wait for most of their time
 	guest) limit=900 ;;
 	esac
 	limit=${suite_seconds:-$limit}
