@@ -34,7 +34,7 @@ take_config(const struct wq_config *cfg)
 
 	*c = cfg != NULL ? *cfg : (struct wq_config){0};
 	c->cpus = NULL;
-	set_default(&c->spin_us, 20);
+	set_default(&c->spin_us, 2);
 	if (c->spin_us == WQ_SPIN_NONE)
 		c->spin_us = 0;
 	set_default(&c->monitor_us, 1000);

@@ -107,7 +107,10 @@ enum wq_log_level {
 struct wq_config {
 	/** CPUs on which the library's threads may run; NULL: all that the process may use. */
 	const cpu_set_t *cpus;
-	/** How long a worker looks for new work before it sleeps; default 20 µs; WQ_SPIN_NONE. */
+	/**
+	 * How long a worker looks for new work before it sleeps; default 2 µs; WQ_SPIN_NONE. More
+	 * only pays on CPUs that nobody else wants.
+	 */
 	uint32_t spin_us;
 	/** Period of the monitor while work waits; default 1000 µs. Backs off to 10 times that. */
 	uint32_t monitor_us;
