@@ -5,8 +5,9 @@
 /**
  * @file
  * Host programs that connect to a guest: listeners at <uds> and <uds>_seqpacket, accept, and the
- * CONNECT line. A thread of its own only waits in epoll; all else are works of the slow path. A
- * finished handshake goes to the port's lcore as INBOX_HOST_CONNECT.
+ * CONNECT line. One thread waits in epoll and does all of it, as nothing of it waits: handing each
+ * step to a worker would cost more than the step. What may block (paths) is done by the caller of
+ * open and close. A finished handshake goes to the port's lcore as INBOX_HOST_CONNECT.
  */
 
 #include <sched.h>
@@ -14,7 +15,7 @@
 struct port;
 struct host_listener;
 
-/** Start the waiting thread on @p cpus. Context: main, after slow_start(). @return 0; -errno. */
+/** Start the thread on @p cpus. Context: main, after slow_start(). @return 0; -errno. */
 int host_listen_init(const cpu_set_t *cpus);
 
 /** Stop it; no listener is open. Context: main. */

@@ -185,6 +185,26 @@ def test_client_that_closes_inside_the_line(rig):
     rig.still_works(guest)
 
 
+def test_unfinished_lines_are_bounded(rig):
+    """128 programs of a guest that owe their line keep the next ones waiting, not lost; another
+    guest's programs are not held up."""
+    guest, other = rig.guest(3), rig.guest(4)
+    guest.listen(1024)
+    lazy = [raw_host(rig, b"CONN") for _ in range(128)]
+    rig.loop.run(0.2)
+    waiting = [rig.dial(1024) for _ in range(3)]
+    rig.loop.run(0.3)
+    assert not any(h.established for h in waiting)
+    rig.still_works(other)
+    lazy.pop().send(b"ECT 1024\n")
+    lazy.pop().close()
+    rig.until(lambda: all(h.established for h in waiting), "OKs")
+    assert not any(h.ended for h in lazy)
+    for host in lazy:
+        host.send(b"ECT 1024\n")
+    rig.until(lambda: all(h.ok for h in lazy), "OKs of the lazy ones")
+
+
 @KINDS
 def test_client_gone_before_the_response(rig, kind):
     """The guest's late answer meets nobody: it is told, and nothing else happens."""
