@@ -94,9 +94,23 @@ host_want_writable(struct lcore *lc, struct conn *c, bool want)
 		lcore_timer(lc, c, CONN_TIMER_LOOK);
 }
 
+/*
+ * Whether the program has all that a close() would tell it, so that the close() itself has time.
+ * shutdown() never waits. Bytes that the program sent and nobody took are an error to it, which
+ * only close() says.
+ */
+static bool
+shut(const struct conn *c)
+{
+	return c->host.hup ||
+		(c->host.fd >= 0 && !c->host.readable && shutdown(c->host.fd, SHUT_RDWR) == 0);
+}
+
 void
 host_close(struct lcore *lc, struct conn *c)
 {
+	bool later = c->host.job != NULL && shut(c);
+
 	if (c->host.polled) {
 		epoll_ctl(lc->epoll_fd, EPOLL_CTL_DEL, c->host.fd, NULL);
 		c->host.polled = false;
@@ -104,7 +118,9 @@ host_close(struct lcore *lc, struct conn *c)
 	}
 	c->host.fd = -1;
 	c->host.readable = false;
-	if (c->host.job != NULL)
+	if (later)
+		slow_job_close_later(c->host.job);
+	else if (c->host.job != NULL)
 		slow_job_ask(c->host.job, SLOW_CLOSE);
 	c->host.job = NULL;
 	chunk_clear(&c->host.backlog, lc->chunks, &c->port->pool);

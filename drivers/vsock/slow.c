@@ -15,6 +15,7 @@
 #define TICK_US          250000
 #define TICK_SOON_US     (LIMIT_ASK_MS * 1000)
 #define CONNECT_RETRY_US 10000
+#define CLOSE_LATER_US   1000
 /* What the kernel keeps of SO_SNDBUF for itself when it bounds a message (AF_UNIX). */
 #define SNDBUF_RESERVED 32
 
@@ -24,9 +25,19 @@ struct tick {
 	bool soon;
 };
 
+/**
+ * Sockets to be closed, of one lcore. Only the lcore adds, and its worker takes all at once.
+ */
+struct closer {
+	struct wq_delayed_work work; /* first */
+	_Alignas(64) _Atomic(struct slow_job *) jobs;
+};
+
 static struct workqueue *wq;
+static struct closer closers[LIMIT_NB_LCORES];
 static struct tick ticks[LIMIT_NB_LCORES][2]; /* by "soon" */
 static struct slow_job *job_memory[LIMIT_NB_LCORES];
+static unsigned int nb_jobs; /* of each lcore */
 
 struct workqueue *
 slow_wq(void)
@@ -177,12 +188,44 @@ tick_work(struct wq_work *work)
 	lcore_post(tick->lc, &msg);
 }
 
+static struct slow_job *
+take_jobs(struct closer *closer)
+{
+	return atomic_exchange_explicit(&closer->jobs, NULL, memory_order_acquire);
+}
+
+/* One wake-up of a worker for all: what is queued by a work wakes nobody. */
+static void
+closer_work(struct wq_work *work)
+{
+	struct closer *closer = (struct closer *)(void *)wq_to_delayed(work);
+	struct slow_job *job = take_jobs(closer), *next;
+
+	for (; job != NULL; job = next) {
+		next = job->next; /* its lcore's again once it is closed */
+		slow_job_ask(job, SLOW_CLOSE);
+	}
+}
+
 /* ---- for lcores ---- */
 
 void
 slow_tick(struct lcore *lc, bool soon)
 {
 	wq_queue_delayed(wq, &ticks[lc->index][soon].work, soon ? TICK_SOON_US : TICK_US);
+}
+
+void
+slow_job_close_later(struct slow_job *job)
+{
+	struct closer *closer = &closers[job->lc->index];
+
+	job->next = atomic_load_explicit(&closer->jobs, memory_order_relaxed);
+	while (!atomic_compare_exchange_weak_explicit(
+		&closer->jobs, &job->next, job, memory_order_release, memory_order_relaxed))
+		;
+	/* False: it is due already, and takes this one along. */
+	(void)wq_queue_delayed(wq, &closer->work, CLOSE_LATER_US);
 }
 
 void
@@ -226,6 +269,8 @@ slow_jobs_create(struct lcore *lc, unsigned int nb)
 	if (jobs == NULL)
 		return -ENOMEM;
 	job_memory[lc->index] = jobs;
+	nb_jobs = nb;
+	wq_delayed_init(&closers[lc->index].work, closer_work);
 	for (unsigned int i = nb; i-- > 0;) {
 		wq_delayed_init(&jobs[i].work, job_work);
 		jobs[i].lc = lc;
@@ -259,12 +304,30 @@ slow_flush(void)
 	wq_flush(wq);
 }
 
+/* What waits for its time would outlive the workqueue. Sockets are closed here instead. */
+static void
+stop_delayed(unsigned int i)
+{
+	struct slow_job *job;
+
+	for (int soon = 0; soon < 2; soon++)
+		wq_cancel_delayed_sync(&ticks[i][soon].work);
+	wq_cancel_delayed_sync(&closers[i].work);
+	for (job = take_jobs(&closers[i]); job != NULL; job = job->next)
+		atomic_fetch_or(&job->todo, SLOW_CLOSE);
+	for (job = job_memory[i]; job < job_memory[i] + nb_jobs; job++) {
+		wq_cancel_delayed_sync(&job->work);
+		if ((atomic_load(&job->todo) & SLOW_CLOSE) != 0 && job->fd >= 0)
+			close(job->fd);
+	}
+}
+
 void
 slow_stop(void)
 {
 	for (unsigned int i = 0; i < LIMIT_NB_LCORES; i++) {
-		for (int soon = 0; ticks[i][0].lc != NULL && soon < 2; soon++)
-			wq_cancel_delayed_sync(&ticks[i][soon].work);
+		if (job_memory[i] != NULL)
+			stop_delayed(i);
 	}
 	wq_destroy(wq);
 	wq = NULL;

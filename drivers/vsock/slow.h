@@ -32,7 +32,7 @@ enum slow_todo {
  */
 struct slow_job {
 	struct wq_delayed_work work; /* first */
-	struct slow_job *next;       /* [L] free list */
+	struct slow_job *next;       /* [L] free list; sockets to be closed: then [W] */
 	_Atomic uint32_t todo;       /* both */
 	struct lcore *lc;            /* constant */
 	int fd;                      /* [L] */
@@ -61,6 +61,13 @@ void slow_job_put(struct lcore *lc, struct slow_job *job);
 
 /** Ask the job's worker; wait-free. Context: the lcore. */
 void slow_job_ask(struct slow_job *job, enum slow_todo what);
+
+/**
+ * Have the socket closed a millisecond later, together with others, so that one wake-up of a worker
+ * serves all: for a socket whose program knows of its end. No lock and no allocation; a retry when
+ * the worker takes the list at that very moment. Context: the lcore.
+ */
+void slow_job_close_later(struct slow_job *job);
 
 /**
  * Ask for an INBOX_TICK a quarter of a second from now, or (@p soon) LIMIT_ASK_MS; wait-free.

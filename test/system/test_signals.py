@@ -12,6 +12,7 @@ import pytest
 from conftest import needs_daemon
 from daemon import Daemon, stop_timeout
 from test_cmdline import refuses
+from test_guest_to_host import full_server
 from vhost_user import FrontEnd, Req
 from vsock_codec import Op
 
@@ -68,6 +69,33 @@ def test_end_in_the_middle_of_a_transfer(launch):
         c.send(bytes(4_000_000))
     rig.loop.run(0.02)
     end(rig)
+
+
+def test_end_while_a_connect_is_tried_again(launch):
+    """The backlog of a program is full, so that the slow path waits before it tries once more."""
+    rig = launch()
+    guest = rig.guest()
+    full_server(rig, 84)
+    conns = [guest.connect(84) for _ in range(50)]
+    rig.loop.run(0.1)
+    assert not any(c.closed for c in conns)
+    end(rig)
+    os.unlink(rig.path(3, 84))
+
+
+def test_end_right_behind_closes(launch):
+    """Sockets whose close() is still to come when the signal arrives: programs see their end."""
+    rig = launch()
+    guest = rig.guest()
+    pairs = [rig.guest_to_host(guest) for _ in range(20)]
+    ours = [rig.host_to_guest(guest) for _ in range(20)]
+    for _, conn in pairs:
+        conn.shutdown(3)
+    for host, _ in ours:
+        rig.loop.remove(host)
+        host.close()
+    end(rig)
+    rig.until(lambda: all(h.ended for h, _ in pairs), "EOF for the programs")
 
 
 def test_end_with_a_stalled_front_end(launch):
