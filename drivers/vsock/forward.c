@@ -43,8 +43,9 @@ send_packet(struct lcore *lc, struct pkt *p, unsigned int to)
 		lcore_send(lc, to, p);
 }
 
+/* All but the header. */
 static struct pkt *
-new_packet(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr, enum pkt_kind kind)
+new_packet(struct lcore *lc, struct conn *c, enum pkt_kind kind)
 {
 	struct pkt *p = lcore_pkt_get(lc);
 
@@ -59,7 +60,6 @@ new_packet(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr, enum pk
 	p->conn_serial = c->serial;
 	p->peer_serial = c->peer.serial;
 	p->drop = DROP_NONE;
-	p->hdr = *hdr;
 	c->port->nb_pkts_out++;
 	return p;
 }
@@ -67,7 +67,10 @@ new_packet(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr, enum pk
 void
 forward_msg(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr)
 {
-	send_packet(lc, new_packet(lc, c, hdr, PKT_MSG), c->peer.lcore);
+	struct pkt *p = new_packet(lc, c, PKT_MSG);
+
+	p->hdr = *hdr;
+	send_packet(lc, p, c->peer.lcore);
 }
 
 /* Past half of the ring in flight nobody may hold on to more of it. */
@@ -87,8 +90,7 @@ void
 forward_data(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr,
 	const struct vq_chain *chain, uint32_t skip)
 {
-	const struct conn_peer peer = c->peer; /* the connection may end on the way */
-	struct wire_hdr piece = *hdr;
+	const unsigned int to = c->peer.lcore; /* the connection may end on the way */
 	uint16_t share = ring_share(&c->port->vq[PORT_Q_FROM_GUEST]);
 	uint32_t off = WIRE_HDR_LEN + skip, left = hdr->len - skip;
 	const struct vq_seg *segs = chain->segs;
@@ -100,15 +102,15 @@ forward_data(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr,
 		off -= segs->len;
 	}
 	for (;;) {
-		struct pkt *p = new_packet(lc, c, hdr, PKT_LOAN);
+		struct pkt *p = new_packet(lc, c, PKT_LOAN);
 		uint16_t n = RTE_MIN(nb_segs, PKT_MAX_SEGS);
 		uint32_t have = seg_total_len(segs, n) - off;
 
 		p->len = RTE_MIN(left, have);
 		p->has_chain = p->len == left;
-		piece.len = p->len;
-		piece.flags = p->has_chain ? hdr->flags : 0;
-		p->hdr = piece;
+		p->hdr = *hdr;
+		p->hdr.len = p->len;
+		p->hdr.flags = p->has_chain ? hdr->flags : 0;
 		p->off = 0;
 		p->payload_off = off;
 		p->chain_id = chain->id;
@@ -117,7 +119,7 @@ forward_data(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr,
 		p->ring_share = share;
 		memcpy(p->segs, segs, n * sizeof(*segs));
 		left -= p->len;
-		send_packet(lc, p, peer.lcore);
+		send_packet(lc, p, to);
 		if (left == 0)
 			return;
 		segs += n;

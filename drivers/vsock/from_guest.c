@@ -394,6 +394,8 @@ from_guest_poll(struct lcore *lc, struct port *port)
 	struct batch b;
 
 	port->blocked = false;
+	if (vq_nb_avail(vq, 1) == 0)
+		return 0;
 	do {
 		pop_batch(lc, vq, &b);
 		taken = take_batch(lc, port, &b, &len);
