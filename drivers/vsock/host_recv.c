@@ -138,6 +138,8 @@ recv_stream(struct lcore *lc, struct conn *c, unsigned int max_buffers)
 			c->host.recv_hint = RTE_MIN(c->host.recv_hint * 4, LIMIT_BURST_NB_TO_GUEST);
 		else
 			c->host.recv_hint = RTE_MAX(used, 1u);
+		if ((uint32_t)n < w.len)
+			break; /* no more for now: the guest gets this before the next look */
 	}
 	return done;
 }

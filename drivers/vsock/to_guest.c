@@ -365,8 +365,8 @@ to_guest_poll(struct lcore *lc, struct port *port)
 {
 	uint64_t before = port->stats.to_guest_packets;
 	int budget = LIMIT_BURST_NB_TO_GUEST;
+	struct conn *c, *served = NULL; /* the first that waits for its next turn */
 	unsigned int used;
-	struct conn *c;
 
 	if (!port->running)
 		return 0;
@@ -374,7 +374,8 @@ to_guest_poll(struct lcore *lc, struct port *port)
 	port->starved = false;
 	while (port->nb_replies > 0 && send_reply(lc, port))
 		;
-	while (budget > 0 && !port->starved && (c = TAILQ_FIRST(&port->ready)) != NULL) {
+	while (budget > 0 && !port->starved && (c = TAILQ_FIRST(&port->ready)) != NULL &&
+		c != served) {
 		int share = RTE_MIN(budget, TURN_NB_BUFFERS), left = share;
 		enum turn t;
 
@@ -394,6 +395,8 @@ to_guest_poll(struct lcore *lc, struct port *port)
 				TAILQ_INSERT_TAIL(&port->ready, c, ready_entry);
 			c->in_ready = true;
 		}
+		if (served == NULL)
+			served = c;
 	}
 	used = port->stats.to_guest_packets - before;
 	if (used > 0)
