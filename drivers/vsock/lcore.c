@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -276,16 +277,41 @@ poll_events(struct lcore *lc, int timeout_ms)
 	return n > 0 ? n : 0;
 }
 
+/* The front end has made its call eventfd block us: see watch.h. */
+static void
+call_blocked(struct lcore *lc, struct port *port)
+{
+	/* Both: the last flush of the device must not block again. */
+	for (int q = 0; q < PORT_NB_QUEUES; q++) {
+		if (port->call_fd[q] >= 0)
+			close(port->call_fd[q]);
+		port->call_fd[q] = -1;
+	}
+	__atomic_store_n(&lc->blocked_cid, port->cid, __ATOMIC_RELAXED);
+	if (port->running)
+		lcore_port_broken(lc, port, DROP_CALL_BLOCKED);
+	else
+		port->stats.drops[DROP_CALL_BLOCKED]++;
+}
+
 static void
 notify(struct port *port, enum port_queue q, uint64_t *count)
 {
+	struct lcore *lc = port->lcore;
+	const uint32_t seq = lc->notify_seq + 1;
 	const uint64_t one = 1;
+	bool blocked = false;
 
 	if (port->call_fd[q] < 0)
 		return;
 	(*count)++;
+	__atomic_store_n(&lc->notify_seq, seq, __ATOMIC_RELAXED);
 	/* A full counter is a notification that is still there. */
-	(void)!write(port->call_fd[q], &one, sizeof(one));
+	while (!blocked && write(port->call_fd[q], &one, sizeof(one)) < 0 && errno == EINTR)
+		blocked = __atomic_load_n(&lc->blocked_seq, __ATOMIC_RELAXED) == seq;
+	__atomic_store_n(&lc->notify_seq, seq + 1, __ATOMIC_RELAXED);
+	if (blocked)
+		call_blocked(lc, port);
 }
 
 void

@@ -126,6 +126,7 @@ struct lcore {
 	uint32_t nb_free_pkts;            /* [L] */
 	uint32_t pkts_per_port;           /* [L] bound of port->nb_pkts_out */
 	uint32_t nb_watched;              /* [L] sockets and kicks that epoll could report */
+	uint32_t notify_seq;              /* [A] lcore: odd while it writes a call; watch.c */
 	uint32_t nb_segs_used;            /* [L] of segs, by this burst */
 	int16_t nb_burst;                 /* [L] */
 	uint16_t nb_touched;              /* [L] */
@@ -164,6 +165,8 @@ struct lcore {
 	/* Others write here. */
 	_Alignas(128) pthread_mutex_t inbox_mutex; /* among producers: never taken by an lcore */
 	uint32_t exited;                           /* [A] the lcore; main waits for it */
+	uint32_t blocked_seq; /* [A] watch.c: the notification that blocks; lcore, after EINTR */
+	uint32_t blocked_cid; /* [A] lcore: whose call eventfd did; watch.c says so and clears it */
 };
 _Static_assert(offsetof(struct lcore, index) >= 128, "sleeping is alone on its lines");
 _Static_assert(offsetof(struct lcore, stats) - offsetof(struct lcore, index) <= 256,

@@ -35,6 +35,7 @@ static const char *const names[DROP_NB] = {
 	[DROP_RX_TOO_SMALL] = "rx_too_small",
 	[DROP_RING_BROKEN] = "ring_broken",
 	[DROP_MEMORY_GONE] = "memory_gone",
+	[DROP_CALL_BLOCKED] = "call_blocked",
 };
 
 const char *

@@ -47,8 +47,9 @@ enum drop_reason {
 	DROP_RX_BAD_CHAIN, /**< refused by the ring */
 	DROP_RX_TOO_SMALL, /**< no room for a header and a byte */
 	/* The device. */
-	DROP_RING_BROKEN, /**< avail index jumped or head out of range: the device was stopped */
-	DROP_MEMORY_GONE, /**< the front end took guest memory away under us: device stopped */
+	DROP_RING_BROKEN,  /**< avail index jumped or head out of range: the device was stopped */
+	DROP_MEMORY_GONE,  /**< the front end took guest memory away under us: device stopped */
+	DROP_CALL_BLOCKED, /**< the front end's call eventfd blocked: device stopped */
 	DROP_NB,
 };
 

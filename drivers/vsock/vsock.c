@@ -13,6 +13,7 @@
 #include "slow.h"
 #include "vsock.h"
 #include "vsock_log.h"
+#include "watch.h"
 
 static struct lcore *lcores[LIMIT_NB_LCORES];
 static unsigned int nb_lcores;
@@ -100,6 +101,11 @@ vsock_start(const struct vsock_conf *conf)
 	}
 	if (ret == 0)
 		ret = launch();
+	if (ret == 0) {
+		ret = watch_start();
+		if (ret != 0)
+			failed("watch over lcores", ret);
+	}
 	if (ret != 0)
 		vsock_stop();
 	return ret;
@@ -116,6 +122,7 @@ vsock_stop(void)
 		lcore_wait(lcores[i]);
 	}
 	nb_launched = 0;
+	watch_stop();
 	slow_stop();
 	for (unsigned int i = 0; i < nb_lcores; i++) {
 		lcore_free(lcores[i]);
