@@ -24,6 +24,7 @@ from bench_rows import LIMITS, ROWS, SWEEP_SIZES, SWEEPS
 
 STALL_S = 20
 OTHER_STALL_S = 5
+OTHER_FAILURES = 2
 VERIFY_S = 0.3
 
 
@@ -32,7 +33,8 @@ class Bench:
         self.options = options
         self.folder = folder
         self.results = {}  # (row, subject) → list of JSON objects
-        self.failed = {}   # (row, other back end) → why, in one line
+        self.failed = {}   # (row, other back end) → why each time, in one line
+        self.round = 0
 
     def command(self, args, seconds, stall=STALL_S):
         cpu_a, cpu_b = self.options.cpus
@@ -69,6 +71,7 @@ class Bench:
             raise Failed(str(error), "the load generator does not come to an end") from error
         self.ended(command, done.returncode, done.stdout, done.stderr)
         result = json.loads(done.stdout)
+        result["round"] = self.round
         self.results.setdefault(key, []).append(result)
         if self.options.keep:
             path = Path(self.options.keep)
@@ -84,15 +87,15 @@ class Bench:
                 f"--backend-pid={backend.process.pid}"]
         ours = backend.telemetry and self.options.counts
         before = bench_counts.totals(backend.telemetry) if ours else None
-        self.pktgen((row.name, "alone" if alone else backend.name), args,
-                    max(self.options.seconds, row.least_s),
-                    STALL_S if backend.telemetry else OTHER_STALL_S)
+        result = self.pktgen((row.name, "alone" if alone else backend.name), args,
+                             max(self.options.seconds, row.least_s),
+                             STALL_S if backend.telemetry else OTHER_STALL_S)
         after = bench_counts.totals(backend.telemetry) if before else None
         if after:
             diff = bench_counts.since(before, after)
             self.results.setdefault(("lcore", "time"), []).append(diff)
             self.results.setdefault((row.name, "alone counts" if alone else "counts"),
-                                    []).append(bench_counts.per_packet(diff))
+                                    []).append(bench_counts.per_packet(diff, result))
 
     @contextlib.contextmanager
     def idle_guests(self, row, backend):
@@ -128,12 +131,6 @@ class Bench:
         if row.raw:
             self.pktgen((row.name, "raw"), row.raw.split())
         for backend in backends:
-            key = (row.name, backend.name)
-            if key in self.failed:
-                continue
-            if backend.nb_guests < row.needs:
-                self.failed[key] = f"needs {row.needs} guests"
-                continue
             if backend.telemetry:
                 # Ours has to work.
                 if row.alone:
@@ -144,15 +141,21 @@ class Bench:
                 self.try_other(row, backend)
 
     def try_other(self, row, backend):
-        """What others cannot do is left out and said."""
+        """What others cannot do is left out and said; what failed twice is not tried again."""
+        reasons = self.failed.setdefault((row.name, backend.name), [])
+        if backend.nb_guests < row.needs:
+            reasons[:] = [f"needs {row.needs} guests"]
+            return
+        if len(reasons) == OTHER_FAILURES:
+            return
         try:
             if backend.process is None:
                 backend.restart()
             self.through(row, backend)
         except Failed as error:
             ended = backend.process.poll() if backend.process else None
-            self.failed[row.name, backend.name] = error.reason + (
-                "" if ended is None else f" (it ended with status {ended})")
+            reasons.append(error.reason +
+                           ("" if ended is None else f" (it ended with status {ended})"))
             print(f"{backend.name}: {row.name}: {error}", file=sys.stderr)
             backend.stop()  # what is left of this row must not spoil the next one
 
@@ -251,6 +254,7 @@ def measure_shared(bench, options, rows, backends):
             backend.start()
         verify(bench, rows, backends[0])
         for i in range(options.rounds):
+            bench.round = i
             limits(bench, options, rows)
             for row in rows:
                 bench.run_row(row, backends)
@@ -268,7 +272,7 @@ def measure_own(bench, options, folder, row):
     try:
         backend.start()
         weigh(bench, row, backend)
-        for _ in range(options.rounds if row.alone else 1):
+        for bench.round in range(options.rounds if row.alone else 1):
             bench.run_row(row, [backend])
         print(row.name, file=sys.stderr)
     finally:

@@ -76,10 +76,11 @@ def figure(results, row, subject):
 def ratio(results, row, subject):
     """Ours as a multiple of the other's: the median of the rounds' own ratios."""
     path = P50 if row.latency else [row.metric]
+    theirs = {x["round"]: x for x in results.get((row.name, subject), [])}
     pairs = []
-    for ours, theirs in zip(results.get((row.name, OURS), []),
-                            results.get((row.name, subject), [])):
-        a, b = median({0: [ours]}, 0, path), median({0: [theirs]}, 0, path)
+    for ours in results.get((row.name, OURS), []):
+        a = median({0: [ours]}, 0, path)
+        b = median({0: [theirs.get(ours["round"])]}, 0, path)
         if a is not None and b:
             pairs.append({"value": a / b})
     return median({0: pairs}, 0, ["value"])
@@ -241,9 +242,10 @@ def other_table(bench, rows, name, notes):
         if row.own:
             continue
         cell = figure(results, row, name)
-        reason = bench.failed.get((row.name, name))
-        if reason is not None:
-            notes.append(f"[{len(notes) + 1}] {name}, {row.title}: {reason}")
+        reasons = bench.failed.get((row.name, name))
+        if reasons:
+            told = "; ".join(dict.fromkeys(reasons))
+            notes.append(f"[{len(notes) + 1}] {name}, {row.title}: {told}")
             nb = len(results.get((row.name, name), []))
             cell = f"{cell} ({nb} of {bench.options.rounds})" if nb else "failed"
             cell += f" [{len(notes)}]"
@@ -256,6 +258,13 @@ def other_table(bench, rows, name, notes):
                       f"≥ {row.peer:g} ×" if row.peer else "", judged])
     return markdown([f"against {name}", OURS, name, "ours / other", "CPU each, ours",
                      "CPU each, other", "target", "met"], lines)
+
+
+def footnotes(notes):
+    if not notes:
+        return ""
+    return "\n".join(["Missing or not of all rounds (what failed twice was not tried again):",
+                      "", *(f"- {note}" for note in notes)])
 
 
 def limits_table(results):
@@ -290,12 +299,11 @@ Medians of {rounds} alternating rounds of {seconds:g} s, {date}, {minutes:.1f} m
 Load generator, driver and host programs share one CPU, the back end polls on another. \
 Round trips: p50 / p99. Before anything was measured, every row was run with {ours} and every byte \
 checked{others}. \
-Lcore time is that of the turns in which the lcore found work, whatever else ran on its CPU then; \
-CPU is the whole process's, waiting for the load generator included. CPU is told for each packet \
-that was sent; lcore time and counts for each packet of the side that has more of them, for what \
-is longer than a receive buffer arrives in pieces."""
-OTHERS = "; with another back end nothing but the load generator's own account of bytes and \
-connections is checked"
+Lcore time is that of the turns in which the lcore found work, and where others had its CPU no \
+more than its share of it; CPU is the whole process's, waiting for the load generator included. \
+CPU is told for each packet that was sent; lcore time and counts for each packet of the side that \
+has more of them, for what is longer than a receive buffer arrives in pieces."""
+OTHERS = "; what passes another back end is counted, but not compared"
 
 
 def report(bench, rows, names, seconds):
@@ -306,9 +314,8 @@ def report(bench, rows, names, seconds):
         minutes=seconds / 60, ours=OURS, others=OTHERS if others else "")]
     tables = [main_table(results, rows), beside_table(results, rows),
               *(other_table(bench, rows, name, notes) for name in others),
-              "\n".join(notes and ["What another back end failed at is not tried again:", "",
-                                   *(f"- {note}" for note in notes)]),
-              memory_table(results, rows), limits_table(results), counts_table(results, rows)]
+              footnotes(notes), memory_table(results, rows), limits_table(results),
+              counts_table(results, rows)]
     return "\n\n".join(words + [table for table in tables if table])
 
 
