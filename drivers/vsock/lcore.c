@@ -367,12 +367,8 @@ something_waits(struct lcore *lc)
 {
 	struct port *port;
 
-	if (!TAILQ_EMPTY(&lc->active) || !TAILQ_EMPTY(&lc->busy))
+	if (!TAILQ_EMPTY(&lc->active) || !TAILQ_EMPTY(&lc->busy) || lc->staged_mask != 0)
 		return true;
-	for (unsigned int i = 0; i < lc->nb_lcores; i++) {
-		if (lc->out[i].nb_staged > 0)
-			return true;
-	}
 	TAILQ_FOREACH (port, &lc->ready, ready_entry) {
 		if (port->running && !port->starved)
 			return true;

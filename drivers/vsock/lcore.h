@@ -113,6 +113,7 @@ struct lcore {
 	/* What each turn of the loop and each packet touches. */
 	_Alignas(128) unsigned int index; /* [C] among the poll lcores */
 	unsigned int nb_lcores;           /* [C] */
+	uint64_t staged_mask;             /* [L] lcores that packets are staged for */
 	uint64_t now;                     /* [L] TSC at the start of the turn */
 	uint64_t idle_since;              /* [L] TSC; 0: busy */
 	uint64_t epoll_at;                /* [L] TSC of the last look at sockets and kicks */

@@ -10,6 +10,8 @@
 /* More than this on its way to one lcore, and guests' chains stay in their rings. */
 #define STAGED_MAX (LIMIT_NB_XRING / 4)
 
+_Static_assert(LIMIT_NB_LCORES <= 64, "an lcore is a bit of staged_mask");
+
 static struct lcore **all;
 
 void
@@ -49,6 +51,7 @@ lcore_send(struct lcore *lc, unsigned int to, struct pkt *p)
 
 	TAILQ_INSERT_TAIL(&out->staged, p, next);
 	out->nb_staged++;
+	lc->staged_mask |= UINT64_C(1) << to;
 }
 
 bool
@@ -73,9 +76,9 @@ lcore_wake(struct lcore *lc)
 void
 lcore_send_staged(struct lcore *lc)
 {
-	for (unsigned int to = 0; to < lc->nb_lcores; to++) {
+	for (uint64_t mask = lc->staged_mask; mask != 0; mask &= mask - 1) {
+		unsigned int to = (unsigned int)__builtin_ctzll(mask), sent = 0;
 		struct xlcore_out *out = &lc->out[to];
-		unsigned int sent = 0;
 
 		while (out->nb_staged > 0) {
 			struct pkt *burst[32], *p = TAILQ_FIRST(&out->staged);
@@ -94,6 +97,8 @@ lcore_send_staged(struct lcore *lc)
 			if (done < n)
 				break; /* full: the rest waits here */
 		}
+		if (out->nb_staged == 0)
+			lc->staged_mask &= ~(UINT64_C(1) << to);
 		if (sent == 0)
 			continue;
 		lc->stats.xlcore_messages += sent;
