@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include <rte_bitops.h>
 #include <rte_common.h>
 #include <rte_jhash.h>
 #include <rte_random.h>
