@@ -41,7 +41,9 @@ def hostile(rig, rings, event_idx=False):
     """A guest whose call eventfds block, with a connection: (guest, host end, guest end)."""
     guest = rig.guest(3, event_idx=event_idx)
     host, conn = rig.host_to_guest(guest)
+    rig.until(lambda: guest.idle, "everything taken")
     rig.loop.remove(guest)
+    guest.work_all()        # asks for the next call, whatever the last one was
     fill(guest, rings)
     return guest, host, conn
 
@@ -62,7 +64,8 @@ def test_call_eventfd_blocks(rig, rings, event_idx):
     with bystander(rig) as other:
         since = rig.daemon.drops()["call_blocked"]
         guest, host, conn = hostile(rig, rings, event_idx)
-        provoke(rings[-1], host, conn)
+        for ring in rings:
+            provoke(ring, host, conn)
         rig.still_works(other)
         rig.counted("call_blocked", since=since)
         rig.until(lambda: host.ended, "end of the connection")
@@ -77,8 +80,8 @@ def test_front_end_goes_while_its_eventfd_blocks(rig):
     with bystander(rig):
         since = rig.daemon.drops()["call_blocked"]
         guest, host, conn = hostile(rig, (RX, TX))
-        provoke(RX, host, conn)
         provoke(TX, host, conn)
+        rig.until(guest.queues[TX].pending, "what the call is about")
         back_after(rig, guest)
         rig.counted("call_blocked", since=since)
         assert rig.daemon.drops()["call_blocked"] == since + 1
@@ -104,10 +107,10 @@ def test_end_with_a_call_eventfd_that_blocks(launch, stuck):
     """The daemon ends in time, whether it is stuck already or its resets would have to be told."""
     rig = launch(cids=(3, 4))
     rig.still_works(rig.guest(4))
-    _, host, conn = hostile(rig, (RX, TX))
+    guest, host, conn = hostile(rig, (RX, TX))
     if stuck:
         provoke(RX, host, conn)
-        rig.loop.run(0.05)
+        rig.until(guest.queues[RX].pending, "what the call is about")
     end(rig)
     rig.until(lambda: host.ended, "end of the connection")
 
