@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <rte_cycles.h>
+
 #include "lcore.h"
 #include "slow.h"
 #include "vsock_log.h"
@@ -16,6 +18,7 @@
 #define TICK_SOON_US     (LIMIT_ASK_MS * 1000)
 #define CONNECT_RETRY_US 10000
 #define CLOSE_LATER_US   1000
+#define CLOSE_ALONE_US   (CLOSE_LATER_US / 4)
 /* What the kernel keeps of SO_SNDBUF for itself when it bounds a message (AF_UNIX). */
 #define SNDBUF_RESERVED 32
 
@@ -30,6 +33,7 @@ struct tick {
  */
 struct closer {
 	struct wq_delayed_work work; /* first */
+	uint64_t last;               /* [L] TSC of the last one */
 	_Alignas(64) _Atomic(struct slow_job *) jobs;
 };
 
@@ -219,7 +223,14 @@ void
 slow_job_close_later(struct slow_job *job)
 {
 	struct closer *closer = &closers[job->lc->index];
+	const uint64_t since = job->lc->now - closer->last;
 
+	closer->last = job->lc->now;
+	if (since > rte_get_tsc_hz() / 1000000 * CLOSE_ALONE_US) {
+		/* They come seldom: the timer would cost more wake-ups than it saves. */
+		slow_job_ask(job, SLOW_CLOSE);
+		return;
+	}
 	job->next = atomic_load_explicit(&closer->jobs, memory_order_relaxed);
 	while (!atomic_compare_exchange_weak_explicit(
 		&closer->jobs, &job->next, job, memory_order_release, memory_order_relaxed))
@@ -301,6 +312,11 @@ slow_start(void)
 void
 slow_flush(void)
 {
+	/* What closes later closes now. */
+	for (unsigned int i = 0; i < LIMIT_NB_LCORES; i++) {
+		if (job_memory[i] != NULL)
+			wq_flush_delayed(&closers[i].work);
+	}
 	wq_flush(wq);
 }
 

@@ -63,9 +63,9 @@ void slow_job_put(struct lcore *lc, struct slow_job *job);
 void slow_job_ask(struct slow_job *job, enum slow_todo what);
 
 /**
- * Have the socket closed a millisecond later, together with others, so that one wake-up of a worker
- * serves all: for a socket whose program knows of its end. No lock and no allocation; a retry when
- * the worker takes the list at that very moment. Context: the lcore.
+ * Have the socket closed; where many are, a millisecond later and together with others, so that one
+ * wake-up of a worker serves all. For a socket whose program knows of its end. No lock and no
+ * allocation; a retry when the worker takes the list at that very moment. Context: the lcore.
  */
 void slow_job_close_later(struct slow_job *job);
 
