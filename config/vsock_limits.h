@@ -16,9 +16,12 @@
 /** Chains taken from one guest before the next one is looked at. */
 #define LIMIT_BURST_NB_PKTS 64
 /** Payload taken from one guest before the next one is looked at. */
-#define LIMIT_BURST_LEN (64u * 1024)
+#define LIMIT_BURST_LEN (96u * 1024)
 /** RX buffers of a guest filled before the next guest is looked at. */
 #define LIMIT_BURST_NB_TO_GUEST 128
+/** RX buffers that a connection fills in its turn, and their payload. Shown to the guest then. */
+#define LIMIT_TURN_NB_BUFFERS 24
+#define LIMIT_TURN_LEN        (96u * 1024)
 
 /** Packet objects of one lcore; each stands for a loaned chain, a copy, or a message. */
 #define LIMIT_NB_PKTS_PER_LCORE 8192

@@ -94,6 +94,7 @@ struct conn {
 	uint32_t guest_fwd_cnt;
 	uint32_t tx_cnt;          /* bytes accepted for the guest (guest peer) or written (host) */
 	uint32_t sent_cnt;        /* payload bytes written to the guest */
+	uint32_t turn_cnt;        /* sent_cnt when its turn began */
 	struct pkt_window window; /* packets of these that wait for its reader */
 	/* What the guest is told: ours for a host connection, else the other guest's. */
 	uint32_t buf_alloc;

@@ -82,6 +82,11 @@ direct_close(struct lcore *lc, struct port *port)
 	*link = open->next;
 	open->conn = NULL;
 	to_guest_packet(port, to, &open->chain, WIRE_OP_RW, open->flags, open->len);
+	/* The guest takes these while we go on. */
+	if (++open->nb_unshown >= LIMIT_TURN_NB_BUFFERS) {
+		open->nb_unshown = 0;
+		lcore_port_flush(port);
+	}
 	lcore_flush_later(lc, port);
 	lcore_port_activate(lc, port);
 	if (to->state != CONN_OPEN)

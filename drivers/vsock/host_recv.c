@@ -114,7 +114,8 @@ recv_stream(struct lcore *lc, struct conn *c, unsigned int max_buffers)
 {
 	unsigned int done = 0;
 
-	while (done < max_buffers && host_recv_possible(c)) {
+	while (done < max_buffers && c->sent_cnt - c->turn_cnt < LIMIT_TURN_LEN &&
+		host_recv_possible(c)) {
 		uint32_t credit = credit_free(c->guest_buf_alloc, c->tx_cnt, c->guest_fwd_cnt);
 		unsigned int want = RTE_MIN(max_buffers - done, c->host.recv_hint);
 		struct window w;
@@ -122,7 +123,7 @@ recv_stream(struct lcore *lc, struct conn *c, unsigned int max_buffers)
 		ssize_t n;
 
 		want = RTE_MIN(want, to_guest_room(c));
-		window_open(lc, c, &w, want, credit);
+		window_open(lc, c, &w, want, RTE_MIN(credit, LIMIT_TURN_LEN));
 		if (w.nb_chains == 0)
 			break;
 		c->port->stats.host_recv_calls++;

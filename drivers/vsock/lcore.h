@@ -116,6 +116,7 @@ struct lcore {
 	uint64_t staged_mask;             /* [L] lcores that packets are staged for */
 	uint64_t now;                     /* [L] TSC at the start of the turn */
 	uint64_t idle_since;              /* [L] TSC; 0: busy */
+	uint32_t epoll_in_vain;           /* [L] looks in a row that told nothing new */
 	uint64_t epoll_at;                /* [L] TSC of the last look at sockets and kicks */
 	struct rte_ring *inbox;           /* [C] this lcore consumes; producers take inbox_mutex */
 	struct port_list active;          /* [L] ports whose TX queue is polled */

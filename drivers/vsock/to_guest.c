@@ -221,7 +221,7 @@ send_data(struct lcore *lc, struct conn *c, int *budget)
 			to_guest_ask(lc, c);
 			break; /* the guest's next credit brings it back */
 		}
-		if (*budget <= 0)
+		if (*budget <= 0 || c->sent_cnt - c->turn_cnt >= LIMIT_TURN_LEN)
 			return TURN_MORE;
 		if (!to_guest_buffer(lc, c->port, &chain, lc->to_guest_segs, 1))
 			return TURN_STUCK;
@@ -306,6 +306,7 @@ serve(struct lcore *lc, struct conn *c, int *budget)
 {
 	enum turn t;
 
+	c->turn_cnt = c->sent_cnt;
 	t = send_opening(lc, c, budget);
 	if (t != TURN_IDLE)
 		return t;
@@ -357,9 +358,6 @@ send_reply(struct lcore *lc, struct port *port)
 	return true;
 }
 
-/* A share of the burst for each connection, in turn. */
-#define TURN_NB_BUFFERS 32
-
 unsigned int
 to_guest_poll(struct lcore *lc, struct port *port)
 {
@@ -376,7 +374,7 @@ to_guest_poll(struct lcore *lc, struct port *port)
 		;
 	while (budget > 0 && !port->starved && (c = TAILQ_FIRST(&port->ready)) != NULL &&
 		c != served) {
-		int share = RTE_MIN(budget, TURN_NB_BUFFERS), left = share;
+		int share = RTE_MIN(budget, LIMIT_TURN_NB_BUFFERS), left = share;
 		enum turn t;
 
 		TAILQ_REMOVE(&port->ready, c, ready_entry);
@@ -384,7 +382,7 @@ to_guest_poll(struct lcore *lc, struct port *port)
 		t = serve(lc, c, &left);
 		budget -= share - left;
 		/* The guest takes these while we go on. */
-		if (share - left >= TURN_NB_BUFFERS / 2)
+		if (share - left >= LIMIT_TURN_NB_BUFFERS / 2)
 			lcore_port_flush(port);
 		if (t == TURN_FREED || t == TURN_IDLE)
 			continue;
