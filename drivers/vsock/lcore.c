@@ -106,7 +106,7 @@ lcore_port_broken(struct lcore *lc, struct port *port, enum drop_reason reason)
 		return;
 	port->stats.drops[reason]++;
 	lcore_port_stop(lc, port);
-	port_broken_later(port);
+	port_broken_later(port, reason);
 }
 
 /* The guest does nothing: ask for kicks, look once more, stop polling. */
@@ -296,7 +296,6 @@ call_blocked(struct lcore *lc, struct port *port)
 			close(port->call_fd[q]);
 		port->call_fd[q] = -1;
 	}
-	__atomic_store_n(&lc->blocked_cid, port->cid, __ATOMIC_RELAXED);
 	if (port->running)
 		lcore_port_broken(lc, port, DROP_CALL_BLOCKED);
 	else

@@ -168,7 +168,6 @@ struct lcore {
 	_Alignas(128) pthread_mutex_t inbox_mutex; /* among producers: never taken by an lcore */
 	uint32_t exited;                           /* [A] the lcore; main waits for it */
 	uint32_t blocked_seq; /* [A] watch.c: the notification that blocks; lcore, after EINTR */
-	uint32_t blocked_cid; /* [A] lcore: whose call eventfd did; watch.c says so and clears it */
 };
 _Static_assert(offsetof(struct lcore, index) >= 128, "sleeping is alone on its lines");
 _Static_assert(offsetof(struct lcore, stats) - offsetof(struct lcore, index) <= 256,

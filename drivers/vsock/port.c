@@ -82,6 +82,20 @@ clear(struct port *port, bool detach)
 	pthread_mutex_unlock(&port->clear_mutex);
 }
 
+/* What went wrong with a device, and where. */
+static const char *
+broken_text(uint16_t reason)
+{
+	switch (reason) {
+	case DROP_CALL_BLOCKED:
+		return "the front end's call eventfd blocked";
+	case DROP_MEMORY_GONE:
+		return "the front end took guest memory away";
+	default:
+		return "the guest's rings are unusable";
+	}
+}
+
 static void
 broken(struct wq_work *work)
 {
@@ -89,17 +103,18 @@ broken(struct wq_work *work)
 		(struct port *)(void *)((char *)work - offsetof(struct port, broken_work));
 
 	VSOCK_LOG(WARNING,
-		"%s: cid=%u: the guest's rings or memory are unusable: stopped until its "
-		"driver or front end starts anew",
-		port->conf.name, port->cid);
+		"%s: cid=%u: %s: device stopped until its driver or front end starts anew",
+		port->conf.name, port->cid,
+		broken_text(__atomic_load_n(&port->broken_reason, __ATOMIC_RELAXED)));
 	wq_block_begin();
 	clear(port, false);
 	wq_block_end();
 }
 
 void
-port_broken_later(struct port *port)
+port_broken_later(struct port *port, enum drop_reason reason)
 {
+	__atomic_store_n(&port->broken_reason, (uint16_t)reason, __ATOMIC_RELAXED);
 	(void)wq_queue_work(slow_wq(), &port->broken_work);
 }
 

@@ -118,6 +118,7 @@ struct port {
 	struct host_listener *listener; /* [K] */
 	pthread_mutex_t clear_mutex;    /* one settle_clear() at a time */
 	struct wq_work broken_work;     /* queued by [L], run by the slow path */
+	uint16_t broken_reason;         /* [A] enum drop_reason, for broken_work */
 };
 _Static_assert(sizeof(struct vq) == RTE_CACHE_LINE_SIZE, "a queue is one cache line");
 _Static_assert(offsetof(struct port, stats) <= 512, "what a burst touches lies together");
@@ -125,6 +126,6 @@ _Static_assert(offsetof(struct port, stats) <= 512, "what a burst touches lies t
 TAILQ_HEAD(port_list, port);
 
 /** Report a broken device and reset its connections, on the slow path. Context: the lcore. */
-void port_broken_later(struct port *port);
+void port_broken_later(struct port *port, enum drop_reason reason);
 
 #endif

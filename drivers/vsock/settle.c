@@ -97,7 +97,7 @@ poll_kick(struct lcore *lc, struct port *port, enum port_queue q, enum epoll_tag
 
 	if (port->kick_fd[q] >= 0 &&
 		epoll_ctl(lc->epoll_fd, EPOLL_CTL_ADD, port->kick_fd[q], &ev) != 0) {
-		/* Not an eventfd: the port is polled all the same. */
+		/* No memory in the kernel: the port is polled all the same. */
 		close(port->kick_fd[q]);
 		port->kick_fd[q] = -1;
 	}

@@ -8,9 +8,7 @@
 #include <wq.h>
 
 #include "lcore.h"
-#include "slow.h"
 #include "vsock.h"
-#include "vsock_log.h"
 #include "watch.h"
 
 #define LOOK_US 500000
@@ -20,13 +18,11 @@
  */
 #define LOOK_QUICK_US 2000
 #define NB_QUICK      5000
-#define SAY_MS        1000
 
 /* Of an lcore, as of the last look. */
 struct watched {
 	pthread_t thread;
 	uint32_t seq;
-	uint64_t said_ms;
 };
 
 /* Of its own: works of the slow path may all be waiting for an lcore that is stuck. */
@@ -67,19 +63,6 @@ choose_signal(void)
 
 /* ---- looking ---- */
 
-/* Lines are bounded; what is not said now is said at a later look, or outdone by another. */
-static void
-say(struct lcore *lc, struct watched *w)
-{
-	uint64_t now = slow_now_ms();
-
-	if (__atomic_load_n(&lc->blocked_cid, __ATOMIC_RELAXED) == 0 || now - w->said_ms < SAY_MS)
-		return;
-	w->said_ms = now;
-	VSOCK_LOG(WARNING, "cid=%u: the front end's call eventfd blocked: device stopped",
-		__atomic_exchange_n(&lc->blocked_cid, 0, __ATOMIC_RELAXED));
-}
-
 static void
 look_at(struct lcore *lc, struct watched *w)
 {
@@ -92,7 +75,6 @@ look_at(struct lcore *lc, struct watched *w)
 		nb_quick = NB_QUICK;
 	}
 	w->seq = seq;
-	say(lc, w);
 }
 
 static void
@@ -121,7 +103,6 @@ introduce(struct lcore *lc, struct ctl_request *req)
 	req->result = -pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 	w->thread = pthread_self();
 	w->seq = 0;
-	w->said_ms = 0;
 	return true;
 }
 
