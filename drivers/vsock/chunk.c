@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include <rte_common.h>
@@ -21,20 +22,67 @@ chunk_pool_create(struct rte_mempool **out, uint32_t *nb_chunks)
 			NULL, SOCKET_ID_ANY, RTE_MEMPOOL_F_NO_SPREAD);
 		if (*out != NULL) {
 			*nb_chunks = nb;
+			chunk_set_common(nb / 2);
 			return 0;
 		}
 	}
 	return -ENOMEM;
 }
 
+/* Chunks left in common; all lcores, and only for what goes beyond a port's share. */
+static int32_t common_left;
+
+void
+chunk_set_common(uint32_t nb)
+{
+	__atomic_store_n(&common_left, (int32_t)nb, __ATOMIC_RELAXED);
+}
+
+void
+chunk_share(struct chunk_account *acct, uint32_t nb_chunks, uint32_t nb_accounts)
+{
+	/* Two at least, so that one port can never take it all. */
+	acct->nb_max = nb_chunks / 2 / RTE_MAX(nb_accounts, 2u);
+	acct->nb_common_max = nb_chunks / 2 / 4;
+}
+
+static bool
+common_get(struct chunk_account *acct)
+{
+	if (acct->nb_common >= acct->nb_common_max)
+		return false;
+	if (__atomic_fetch_sub(&common_left, 1, __ATOMIC_RELAXED) <= 0) {
+		__atomic_fetch_add(&common_left, 1, __ATOMIC_RELAXED);
+		return false;
+	}
+	acct->nb_common++;
+	return true;
+}
+
+/* What was taken in common goes back first. */
+static void
+common_put(struct chunk_account *acct)
+{
+	if (acct->nb_common == 0)
+		return;
+	acct->nb_common--;
+	__atomic_fetch_add(&common_left, 1, __ATOMIC_RELAXED);
+}
+
 static struct chunk *
 chunk_get(struct rte_mempool *pool, struct chunk_account *acct)
 {
+	bool own = acct->nb_used - acct->nb_common < acct->nb_max;
 	void *obj;
 	struct chunk *c;
 
-	if (acct->nb_used >= acct->nb_max || rte_mempool_get(pool, &obj) != 0)
+	if (!own && !common_get(acct))
 		return NULL;
+	if (rte_mempool_get(pool, &obj) != 0) {
+		if (!own)
+			common_put(acct);
+		return NULL;
+	}
 	acct->nb_used++;
 	c = obj;
 	c->next = NULL;
@@ -47,6 +95,7 @@ static void
 chunk_put(struct rte_mempool *pool, struct chunk_account *acct, struct chunk *c)
 {
 	acct->nb_used--;
+	common_put(acct);
 	rte_mempool_put(pool, c);
 }
 

@@ -28,10 +28,15 @@ struct chunk {
 };
 _Static_assert(sizeof(struct chunk) == CHUNK_LEN, "a chunk fills its slot");
 
-/** What one port holds of the pool. */
+/**
+ * What one port holds of the pool: a share of its own, which nobody else can take, and beyond it
+ * some of what all have in common.
+ */
 struct chunk_account {
 	uint32_t nb_used;
-	uint32_t nb_max;
+	uint32_t nb_max;        /**< its own share */
+	uint32_t nb_common;     /**< of nb_used, taken from the common part */
+	uint32_t nb_common_max; /**< as much as it may have of that */
 };
 
 /** A byte queue. */
@@ -48,6 +53,16 @@ struct rte_mempool;
  * Context: control, once. @return 0; -ENOMEM.
  */
 int chunk_pool_create(struct rte_mempool **out, uint32_t *nb_chunks);
+
+/** Set aside @p nb chunks for the common part. Context: control, before any account is used. */
+void chunk_set_common(uint32_t nb);
+
+/**
+ * Divide the pool: one half in shares, one in common, of which an account may have a quarter.
+ * Context: the accounts' owner.
+ * @param nb_chunks in the pool. @param nb_accounts that share it.
+ */
+void chunk_share(struct chunk_account *acct, uint32_t nb_chunks, uint32_t nb_accounts);
 
 /**
  * Append @p len bytes of segments from byte @p off on.

@@ -26,12 +26,9 @@ share_packets(struct lcore *lc)
 static void
 share_pool(struct lcore *lc)
 {
-	/* Two at least, so that one port can never take it all. */
-	uint32_t share = lc->nb_chunks / RTE_MAX(lc->nb_routes, 2u);
-
 	for (unsigned int i = 0; i < LIMIT_NB_PORTS; i++) {
 		if (lc->ports[i] != NULL)
-			lc->ports[i]->pool.nb_max = share;
+			chunk_share(&lc->ports[i]->pool, lc->nb_chunks, lc->nb_routes);
 	}
 }
 

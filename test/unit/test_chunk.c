@@ -169,6 +169,38 @@ reserve_and_grow(void)
 	CHECK(q.head == NULL && q.tail == NULL);
 }
 
+/* A share of one's own, then what all have in common, of which nobody gets too much. */
+static void
+shares(void)
+{
+	struct chunk_account one = {0}, two = {0};
+	struct chunk_queue q1 = {0}, q2 = {0};
+	uint32_t n1 = 0, n2 = 0;
+
+	chunk_set_common(NB_CHUNKS / 2);
+	chunk_share(&one, NB_CHUNKS, 8);
+	chunk_share(&two, NB_CHUNKS, 8);
+	CHECK_EQ(one.nb_max, NB_CHUNKS / 16);
+	while (chunk_append(&q1, pool, &one, pattern, CHUNK_DATA_LEN) == 0)
+		n1++;
+	CHECK_EQ(n1, NB_CHUNKS / 16 + NB_CHUNKS / 8);
+	CHECK_EQ(one.nb_common, NB_CHUNKS / 8);
+	/* Nothing is left in common: the other has its own share all the same. */
+	chunk_set_common(0);
+	while (chunk_append(&q2, pool, &two, pattern, CHUNK_DATA_LEN) == 0)
+		n2++;
+	CHECK_EQ(n2, NB_CHUNKS / 16);
+	/* What the first gives back is for all. */
+	chunk_consume(&q1, pool, &one, CHUNK_DATA_LEN);
+	CHECK_EQ(chunk_append(&q2, pool, &two, pattern, CHUNK_DATA_LEN), 0);
+	CHECK_EQ(two.nb_common, 1);
+	CHECK_EQ(chunk_append(&q2, pool, &two, pattern, 1), -ENOBUFS);
+	chunk_clear(&q1, pool, &one);
+	chunk_clear(&q2, pool, &two);
+	CHECK_EQ(one.nb_used + two.nb_used + one.nb_common + two.nb_common, 0);
+	chunk_set_common(0);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -186,6 +218,7 @@ main(int argc, char **argv)
 	RUN(append_peek_consume);
 	RUN(consume_and_append);
 	RUN(limits);
+	RUN(shares);
 	RUN(segments_and_iovecs);
 	RUN(reserve_and_grow);
 	rte_mempool_free(pool);
