@@ -326,7 +326,8 @@ def plots(results, folder):
         return
     folder.mkdir(parents=True, exist_ok=True)
     for scenario, title, raw in SWEEPS:
-        script = GNUPLOT.format(out=folder / f"{scenario}.svg", title=title,
+        path = folder / f"{scenario}.svg"
+        script = GNUPLOT.format(out=path, title=title,
                                 raw="raw Unix socket" if "raw" in raw else "memcpy alone")
         for subject in (OURS, "raw"):
             for length in SWEEP_SIZES:
@@ -335,6 +336,9 @@ def plots(results, folder):
                 script += f"{length} {(value or 0) / 1e9}\n"
             script += "e\n"
         subprocess.run(["gnuplot"], input=script, text=True, check=True)
+        # It leaves white space at line ends.
+        lines = path.read_text(encoding="utf-8").splitlines()
+        path.write_text("\n".join(line.rstrip() for line in lines) + "\n", encoding="utf-8")
 
 
 def write(text, path):
