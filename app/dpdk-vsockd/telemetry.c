@@ -6,10 +6,10 @@
 #include <string.h>
 
 #include <rte_telemetry.h>
-#include <rte_version.h>
 
 #include "lcore.h"
 #include "port_data.h"
+#include "tel.h"
 #include "telemetry.h"
 #include "vsock.h"
 
@@ -19,16 +19,6 @@
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static bool serving; /* mutex */
-
-static void
-add_u64(struct rte_tel_data *d, const char *name, uint64_t value)
-{
-#if RTE_VERSION >= RTE_VERSION_NUM(23, 3, 0, 0)
-	rte_tel_data_add_dict_uint(d, name, value);
-#else
-	rte_tel_data_add_dict_u64(d, name, value);
-#endif
-}
 
 /* Containers belong to the answer once it has taken them. */
 static void
@@ -168,12 +158,12 @@ add_stats(struct rte_tel_data *d, struct port_stats *stats)
 	struct rte_tel_data *drops = rte_tel_data_alloc();
 
 	for (size_t i = 0; i < NB_COUNTERS; i++)
-		add_u64(d, counters[i].name, *counter(stats, i));
+		tel_add_u64(d, counters[i].name, *counter(stats, i));
 	if (drops == NULL)
 		return;
 	rte_tel_data_start_dict(drops);
 	for (int r = DROP_NONE + 1; r < DROP_NB; r++)
-		add_u64(drops, drop_reason_name(r), stats->drops[r]);
+		tel_add_u64(drops, drop_reason_name(r), stats->drops[r]);
 	add_container(d, "drops", drops);
 }
 
@@ -255,14 +245,14 @@ add_settings(struct rte_tel_data *d, const struct port *port)
 			port->conf.groups[i]);
 	}
 	rte_tel_data_add_dict_string(d, "name", port->conf.name);
-	add_u64(d, "cid", port->cid);
+	tel_add_u64(d, "cid", port->cid);
 	rte_tel_data_add_dict_string(d, "iface", port->conf.iface);
 	rte_tel_data_add_dict_string(d, "uds", port->conf.uds);
 	rte_tel_data_add_dict_string(d, "groups", groups);
-	add_u64(d, "lcore", port->lcore->lcore_id);
-	add_u64(d, "buf_alloc", port->conf.buf_alloc);
-	add_u64(d, "max_conns", port->conf.max_conns);
-	add_u64(d, "connected", port_has_device(port));
+	tel_add_u64(d, "lcore", port->lcore->lcore_id);
+	tel_add_u64(d, "buf_alloc", port->conf.buf_alloc);
+	tel_add_u64(d, "max_conns", port->conf.max_conns);
+	tel_add_u64(d, "connected", port_has_device(port));
 }
 
 static void
@@ -275,10 +265,10 @@ show_port(struct port *port, void *arg)
 		return;
 	take_snapshot(port, &s);
 	add_settings(a->d, port);
-	add_u64(a->d, "active", s.active);
-	add_u64(a->d, "conns", s.nb_conns);
-	add_u64(a->d, "pool_chunks", s.nb_pool_chunks);
-	add_u64(a->d, "from_guest_in_flight", s.in_flight);
+	tel_add_u64(a->d, "active", s.active);
+	tel_add_u64(a->d, "conns", s.nb_conns);
+	tel_add_u64(a->d, "pool_chunks", s.nb_pool_chunks);
+	tel_add_u64(a->d, "from_guest_in_flight", s.in_flight);
 	add_stats(a->d, &s.stats);
 }
 
@@ -308,15 +298,15 @@ add_row(struct rte_tel_data *d, const struct conn_row *r)
 	if (row == NULL)
 		return;
 	rte_tel_data_start_dict(row);
-	add_u64(row, "guest_port", r->local_port);
-	add_u64(row, "peer_cid", r->peer_cid);
-	add_u64(row, "peer_port", r->peer_port);
+	tel_add_u64(row, "guest_port", r->local_port);
+	tel_add_u64(row, "peer_cid", r->peer_cid);
+	tel_add_u64(row, "peer_port", r->peer_port);
 	rte_tel_data_add_dict_string(
 		row, "type", r->type == WIRE_TYPE_SEQPACKET ? "seqpacket" : "stream");
 	rte_tel_data_add_dict_string(row, "state", conn_state_name(r->state));
-	add_u64(row, "rx_cnt", r->rx_cnt);
-	add_u64(row, "tx_cnt", r->tx_cnt);
-	add_u64(row, "backlog", r->backlog);
+	tel_add_u64(row, "rx_cnt", r->rx_cnt);
+	tel_add_u64(row, "tx_cnt", r->tx_cnt);
+	tel_add_u64(row, "backlog", r->backlog);
 	snprintf(name, sizeof(name), "%u_%u_%u", r->local_port, r->peer_cid, r->peer_port);
 	add_container(d, name, row);
 }
@@ -335,7 +325,7 @@ show_conns(struct port *port, void *arg)
 	s->port = port;
 	s->start = a->start;
 	lcore_call(port->lcore, snapshot_conns, s);
-	add_u64(a->d, "next", s->next);
+	tel_add_u64(a->d, "next", s->next);
 	for (uint32_t i = 0; i < s->nb; i++)
 		add_row(a->d, &s->rows[i]);
 	free(s);
@@ -387,9 +377,9 @@ handle_stats(const char *cmd, const char *params, struct rte_tel_data *d)
 	(void)params;
 	port_foreach(sum_port, &a);
 	rte_tel_data_start_dict(d);
-	add_u64(d, "ports", a.nb_ports);
-	add_u64(d, "connected", a.nb_connected);
-	add_u64(d, "conns", a.nb_conns);
+	tel_add_u64(d, "ports", a.nb_ports);
+	tel_add_u64(d, "connected", a.nb_connected);
+	tel_add_u64(d, "conns", a.nb_conns);
 	add_stats(d, &a.sum);
 	return 0;
 }
@@ -407,22 +397,22 @@ show_lcore(struct rte_tel_data *d, struct lcore *lc)
 		return;
 	lcore_call(lc, snapshot_lcore, &s);
 	rte_tel_data_start_dict(row);
-	add_u64(row, "ports", s.nb_ports);
-	add_u64(row, "active_ports", s.nb_active);
-	add_u64(row, "loops", s.stats.loops);
-	add_u64(row, "busy_loops", s.stats.busy_loops);
-	add_u64(row, "total_cycles", s.stats.total_cycles);
-	add_u64(row, "busy_cycles", s.stats.busy_cycles);
-	add_u64(row, "sleeps", s.stats.sleeps);
-	add_u64(row, "port_sleeps", s.stats.port_sleeps);
-	add_u64(row, "epoll_calls", s.stats.epoll_calls);
-	add_u64(row, "wakeups_sent", s.stats.wakeups_sent);
-	add_u64(row, "xlcore_messages", s.stats.xlcore_messages);
-	add_u64(row, "inbox_messages", s.stats.inbox_messages);
-	add_u64(row, "loans_copied", s.stats.loans_copied);
-	add_u64(row, "pkts_exhausted", s.stats.pkts_exhausted);
-	add_u64(row, "free_pkts", s.nb_free_pkts);
-	add_u64(row, "deadlines", s.nb_deadlines);
+	tel_add_u64(row, "ports", s.nb_ports);
+	tel_add_u64(row, "active_ports", s.nb_active);
+	tel_add_u64(row, "loops", s.stats.loops);
+	tel_add_u64(row, "busy_loops", s.stats.busy_loops);
+	tel_add_u64(row, "total_cycles", s.stats.total_cycles);
+	tel_add_u64(row, "busy_cycles", s.stats.busy_cycles);
+	tel_add_u64(row, "sleeps", s.stats.sleeps);
+	tel_add_u64(row, "port_sleeps", s.stats.port_sleeps);
+	tel_add_u64(row, "epoll_calls", s.stats.epoll_calls);
+	tel_add_u64(row, "wakeups_sent", s.stats.wakeups_sent);
+	tel_add_u64(row, "xlcore_messages", s.stats.xlcore_messages);
+	tel_add_u64(row, "inbox_messages", s.stats.inbox_messages);
+	tel_add_u64(row, "loans_copied", s.stats.loans_copied);
+	tel_add_u64(row, "pkts_exhausted", s.stats.pkts_exhausted);
+	tel_add_u64(row, "free_pkts", s.nb_free_pkts);
+	tel_add_u64(row, "deadlines", s.nb_deadlines);
 	snprintf(name, sizeof(name), "%u", lc->lcore_id);
 	add_container(d, name, row);
 }

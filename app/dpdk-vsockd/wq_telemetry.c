@@ -13,8 +13,8 @@
 
 #include <rte_common.h>
 #include <rte_telemetry.h>
-#include <rte_version.h>
 
+#include "tel.h"
 #include "wq_stats.h"
 #include "wq_telemetry.h"
 
@@ -26,16 +26,6 @@ struct page {
 	unsigned start;
 	unsigned seen;
 };
-
-static void
-add_uint(struct rte_tel_data *d, const char *name, uint64_t value)
-{
-#if RTE_VERSION >= RTE_VERSION_NUM(23, 3, 0, 0)
-	rte_tel_data_add_dict_uint(d, name, value);
-#else
-	rte_tel_data_add_dict_u64(d, name, value);
-#endif
-}
 
 /* A new object in the page; NULL: it does not belong there. *rc: what the visitor returns. */
 static struct rte_tel_data *
@@ -75,19 +65,19 @@ add_wq(const struct wq_stats_wq *s, void *arg)
 	if (d == NULL)
 		return rc;
 	rte_tel_data_add_dict_string(d, "name", s->name);
-	add_uint(d, "flags", s->flags);
+	tel_add_u64(d, "flags", s->flags);
 	rte_tel_data_add_dict_int(d, "max_active", s->max_active);
-	add_uint(d, "in_flight", s->in_flight);
-	add_uint(d, "active", s->active);
-	add_uint(d, "delayed", s->delayed);
-	add_uint(d, "started", s->started);
-	add_uint(d, "completed", s->completed);
-	add_uint(d, "cpu_us", s->cpu_ns / 1000);
-	add_uint(d, "cpu_hogs", s->cpu_hogs);
-	add_uint(d, "blocked", s->blocked);
-	add_uint(d, "woken", s->woken);
-	add_uint(d, "mayday", s->mayday);
-	add_uint(d, "rescued", s->rescued);
+	tel_add_u64(d, "in_flight", s->in_flight);
+	tel_add_u64(d, "active", s->active);
+	tel_add_u64(d, "delayed", s->delayed);
+	tel_add_u64(d, "started", s->started);
+	tel_add_u64(d, "completed", s->completed);
+	tel_add_u64(d, "cpu_us", s->cpu_ns / 1000);
+	tel_add_u64(d, "cpu_hogs", s->cpu_hogs);
+	tel_add_u64(d, "blocked", s->blocked);
+	tel_add_u64(d, "woken", s->woken);
+	tel_add_u64(d, "mayday", s->mayday);
+	tel_add_u64(d, "rescued", s->rescued);
 	return 0;
 }
 
@@ -121,7 +111,7 @@ add_pool(const struct wq_stats_pool *s, void *arg)
 	if (d == NULL)
 		return rc;
 	format_cpus(&s->cpus, cpus, sizeof(cpus));
-	add_uint(d, "id", s->id);
+	tel_add_u64(d, "id", s->id);
 	rte_tel_data_add_dict_string(d, "scope", s->scope);
 	rte_tel_data_add_dict_int(d, "cpu", s->cpu);
 	rte_tel_data_add_dict_int(d, "pod", s->pod);
@@ -129,14 +119,14 @@ add_pool(const struct wq_stats_pool *s, void *arg)
 	rte_tel_data_add_dict_int(d, "highpri", s->highpri);
 	rte_tel_data_add_dict_int(d, "associated", s->associated);
 	rte_tel_data_add_dict_int(d, "running", s->running);
-	add_uint(d, "workers", s->workers);
-	add_uint(d, "idle", s->idle);
-	add_uint(d, "waiting", s->waiting);
-	add_uint(d, "started", s->started);
-	add_uint(d, "created", s->created);
-	add_uint(d, "create_failed", s->create_failed);
-	add_uint(d, "reaped", s->reaped);
-	add_uint(d, "stalls", s->stalls);
+	tel_add_u64(d, "workers", s->workers);
+	tel_add_u64(d, "idle", s->idle);
+	tel_add_u64(d, "waiting", s->waiting);
+	tel_add_u64(d, "started", s->started);
+	tel_add_u64(d, "created", s->created);
+	tel_add_u64(d, "create_failed", s->create_failed);
+	tel_add_u64(d, "reaped", s->reaped);
+	tel_add_u64(d, "stalls", s->stalls);
 	return 0;
 }
 
@@ -151,13 +141,13 @@ add_worker(const struct wq_stats_worker *s, void *arg)
 		return rc;
 	snprintf(func, sizeof(func), "0x%" PRIxPTR, s->func);
 	rte_tel_data_add_dict_string(d, "name", s->name);
-	add_uint(d, "pool", s->pool_id);
-	add_uint(d, "id", s->id);
+	tel_add_u64(d, "pool", s->pool_id);
+	tel_add_u64(d, "id", s->id);
 	rte_tel_data_add_dict_int(d, "tid", s->tid);
 	rte_tel_data_add_dict_int(d, "rescuer", s->rescuer);
 	rte_tel_data_add_dict_string(d, "state", wq_stats_state_name(s->state));
-	add_uint(d, "works", s->works);
-	add_uint(d, "idle_us", s->idle_ns / 1000);
+	tel_add_u64(d, "works", s->works);
+	tel_add_u64(d, "idle_us", s->idle_ns / 1000);
 	rte_tel_data_add_dict_string(d, "wq", s->wq);
 	rte_tel_data_add_dict_string(d, "func", func);
 	return 0;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
 #include <rte_cycles.h>
@@ -14,25 +13,14 @@
 #include "from_guest.h"
 #include "host.h"
 #include "lcore.h"
+#include "lcore_event.h"
 #include "lcore_msg.h"
 #include "deadline.h"
 #include "settle.h"
 #include "slow.h"
 #include "to_guest.h"
 
-#define EPOLL_NB_EVENTS 64
-/*
- * How often an lcore looks at its sockets and kicks. With other work: less and less while it finds
- * nothing new. Without: so that what it waits for is found at most a quarter later than it could
- * have been; or at twice the time, after many looks in vain.
- */
-#define EPOLL_BUSY_MIN_US 10
-#define EPOLL_BUSY_MAX_US 50
-#define EPOLL_IDLE_MIN_US 1
-#define EPOLL_IDLE_MAX_US 10
-#define EPOLL_IDLE_SHARE  4
-#define EPOLL_NB_IN_VAIN  32
-#define XRING_BURST       32
+#define XRING_BURST 32
 
 static struct lcore_conf conf = {.spin_us = 1000};
 
@@ -239,53 +227,6 @@ poll_to_guests(struct lcore *lc)
 	return total;
 }
 
-static void
-kick_event(struct lcore *lc, uint64_t data)
-{
-	uint64_t tag = data & 3;
-	unsigned int q = tag == EPOLL_TAG_KICK_TO_GUEST ? PORT_Q_TO_GUEST : PORT_Q_FROM_GUEST;
-	struct port *port = lcore_port(lc, (data >> 2) & 0xffff, data >> 32);
-
-	if (port == NULL || port->kick_fd[q] < 0)
-		return;
-	/* Never read: it reports each edge, and the front end could make the read block. */
-	port->stats.kicks++;
-	lcore_port_activate(lc, port);
-}
-
-static unsigned int
-poll_events(struct lcore *lc, int timeout_ms)
-{
-	struct epoll_event evs[EPOLL_NB_EVENTS];
-	bool news = false;
-	uint64_t count;
-	int n;
-
-	lc->stats.epoll_calls++;
-	n = epoll_wait(lc->epoll_fd, evs, EPOLL_NB_EVENTS, timeout_ms);
-	for (int i = 0; i < n; i++) {
-		uint64_t data = evs[i].data.u64;
-		struct conn *c = (struct conn *)(uintptr_t)data;
-
-		switch ((enum epoll_tag)(data & 3)) {
-		case EPOLL_TAG_CONN:
-			/* More bytes where some are known to wait are no news. */
-			news |= !c->host.readable || evs[i].events != EPOLLIN;
-			host_event(lc, c, evs[i].events);
-			break;
-		case EPOLL_TAG_WAKE:
-			(void)!read(lc->wake_fd, &count, sizeof(count));
-			break;
-		default:
-			news = true;
-			kick_event(lc, data);
-			break;
-		}
-	}
-	lc->epoll_in_vain = news ? 0 : RTE_MIN(lc->epoll_in_vain + 1, EPOLL_NB_IN_VAIN);
-	return n > 0 ? n : 0;
-}
-
 /* The front end has made its call eventfd block us: see watch.h. */
 static void
 call_blocked(struct lcore *lc, struct port *port)
@@ -393,27 +334,9 @@ sleep_until_kicked(struct lcore *lc)
 	/* The ports were looked at behind a fence of their own: see vq_kick_enable(). */
 	if (poll_inbox(lc) + poll_lcores(lc) == 0) {
 		lc->stats.sleeps++;
-		poll_events(lc, -1);
+		lcore_events(lc, -1);
 	}
 	__atomic_store_n(&lc->sleeping, 0, __ATOMIC_RELAXED);
-}
-
-/* Whether it is time to look at sockets and kicks. */
-static bool
-epoll_is_due(const struct lcore *lc, unsigned int busy, uint64_t us)
-{
-	const bool in_vain = lc->epoll_in_vain >= EPOLL_NB_IN_VAIN;
-	uint64_t pause;
-
-	if (busy == 0 && lc->idle_since != 0) {
-		pause = lc->now - lc->idle_since;
-		pause = RTE_MIN(in_vain ? pause : pause / EPOLL_IDLE_SHARE, EPOLL_IDLE_MAX_US * us);
-		pause = RTE_MAX(pause, EPOLL_IDLE_MIN_US * us);
-	} else {
-		pause = RTE_MIN(EPOLL_BUSY_MIN_US * (1 + lc->epoll_in_vain), EPOLL_BUSY_MAX_US) *
-			us;
-	}
-	return lc->now - lc->epoll_at >= pause;
 }
 
 /* A turn begins: the last one's time goes to the account of work or of waiting. */
@@ -442,8 +365,8 @@ lcore_main(void *arg)
 		busy = poll_inbox(lc);
 		busy += poll_lcores(lc);
 		busy += poll_from_guests(lc);
-		if (lc->nb_watched > 0 && epoll_is_due(lc, busy, us)) {
-			busy += poll_events(lc, 0);
+		if (lc->nb_watched > 0 && lcore_events_due(lc, busy)) {
+			busy += lcore_events(lc, 0);
 			lc->epoll_at = lc->now;
 		}
 		busy += poll_to_guests(lc);
