@@ -41,28 +41,29 @@ class Rig:
     # --- guests
 
     def plug(self, cid=3, **kwargs):
-        """Connect a guest without running the handshake: (guest, socket)."""
+        """Connect a guest without running the handshake: (guest, socket).  The daemon may need a
+        moment to notice that the last front end of this port has gone, and hangs up on a second one
+        until then: whether it has taken this one is seen by its answer to a first question."""
         guest = Guest(cid, **kwargs)
         self.guests.append(guest)
-        return guest, self.keep(vhost_user.connect(self.daemon.ports[cid].iface))
-
-    def session(self, cid=3, **kwargs):
-        """A guest and a front end that has negotiated features.  The daemon may need a moment to
-        notice that the last front end of this port has gone, and refuses a second one until
-        then."""
         end = time.monotonic() + 20
         while True:
-            guest, sock = self.plug(cid, **kwargs)
-            guest.front = vhost_user.FrontEnd(sock)
+            sock = vhost_user.connect(self.daemon.ports[cid].iface)
             try:
-                guest.negotiate()
-                return guest, guest.front
-            except vhost_user.BackendGone:
-                guest.close()
-                self.guests.remove(guest)
+                vhost_user.FrontEnd(sock).get_features()
+                return guest, self.keep(sock)
+            except ConnectionError:
+                sock.close()
                 if time.monotonic() > end:
                     raise
                 time.sleep(0.01)
+
+    def session(self, cid=3, **kwargs):
+        """A guest and a front end that has negotiated features."""
+        guest, sock = self.plug(cid, **kwargs)
+        guest.front = vhost_user.FrontEnd(sock)
+        guest.negotiate()
+        return guest, guest.front
 
     def guest(self, cid=3, **kwargs):
         """A running guest."""
