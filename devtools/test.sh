@@ -11,7 +11,7 @@ passed and failed; the exit status is 0 only when some passed and none failed.
   --only PART[,PART]   only these parts, in the order below (may be repeated):
                          style   format, headers, files, layers: devtools/check-*.sh
                          gcc     release build; suites unit, stress, system
-                         clang   build, warnings are errors; unit, stress
+                         clang   build, warnings are errors; unit
                          asan    AddressSanitizer and UBSan; unit, stress, system
                          tsan    ThreadSanitizer; unit, stress, system
                          fuzz    each target of test/fuzz for a bounded time
@@ -237,7 +237,6 @@ run_suite() {
 		return
 	fi
 	# The build of gcc plays the full length.
-	[ "$name" != clang ] || env=(STRESS_SECONDS=2)
 	case $name in
 	asan | tsan)
 		factor=4
@@ -377,7 +376,7 @@ if wanted style; then run_style; fi
 for part in gcc clang asan tsan; do
 	wanted $part || continue
 	part_suites=(unit stress system)
-	[ $part != clang ] || part_suites=(unit stress)
+	[ $part != clang ] || part_suites=(unit)
 	[ ${#suites[@]} = 0 ] || part_suites=("${suites[@]}")
 	for suite in "${part_suites[@]}"; do
 		run_suite $part "$suite"
