@@ -8,6 +8,7 @@
 #include "conn_end.h"
 #include "credit.h"
 #include "host.h"
+#include "host_peek.h"
 #include "loan.h"
 #include "slow.h"
 #include "to_guest.h"
@@ -319,6 +320,8 @@ at_eof(const struct conn *c)
 {
 	char byte;
 
+	if (c->type == WIRE_TYPE_SEQPACKET)
+		return host_peek(c->host.fd) == 0;
 	return recv(c->host.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 

@@ -6,6 +6,7 @@
 #include "conn_end.h"
 #include "credit.h"
 #include "host.h"
+#include "host_peek.h"
 #include "loan.h"
 #include "to_guest.h"
 
@@ -196,9 +197,8 @@ recv_messages(struct lcore *lc, struct conn *c, unsigned int max_buffers)
 		struct window w;
 		ssize_t n;
 
-		/* A read that is too small cuts a message silently: its size first. */
 		c->port->stats.host_recv_calls++;
-		n = recv(c->host.fd, NULL, 0, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
+		n = host_peek(c->host.fd);
 		if (n <= 0) {
 			read_failed(lc, c, n);
 			continue;
