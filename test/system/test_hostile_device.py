@@ -156,6 +156,7 @@ def test_used_ring_is_overwritten(rig):
     guest = rig.guest(3)
     host, conn = rig.host_to_guest(guest)
     queue = guest.queues[TX]
+    rig.until(lambda: guest.idle, "everything is given back")
     was = queue.used_idx()
     guest.mem.store16(queue.used + 2, was + 1000)
     conn.send(b"go on")
