@@ -240,7 +240,7 @@ run_suite() {
 	case $name in
 	asan | tsan)
 		factor=4
-		mapfile -t env < <(sanitizer_env "$name"; echo STRESS_SECONDS=4)
+		mapfile -t env < <(sanitizer_env "$name"; echo STRESS_SECONDS=2)
 		read -ra prefix < <(personality)
 		;;
 	esac

@@ -10,7 +10,7 @@
 #include "check.h"
 #include "host_peek.h"
 
-#define NB_ROUNDS 200000u
+#define NB_ROUNDS 100000u
 #define MAX_S     10
 #define LEN       100
 
