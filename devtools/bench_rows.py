@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What bench.sh measures: one row for each line of the tables."""
 
+import re
 import resource
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -135,8 +137,15 @@ ROWS = [
           "guest-to-host", HOST_CONNS, 2),
 ]
 
-# What a stream may put in front of a message of another connection: a window full.
-BURST_LEN = 256 << 10
+def _burst_len():
+    """Bytes that the switch takes from a guest before it looks at the next one."""
+    limits = Path(__file__).resolve().parent.parent / "config" / "vsock_limits.h"
+    found = re.search(r"#define LIMIT_BURST_LEN \((\d+)u \* 1024\)", limits.read_text())
+    return int(found[1]) << 10
+
+
+# What a stream may put in front of a message of another connection.
+BURST_LEN = _burst_len()
 
 # Limits of the machine.
 LIMITS = [
