@@ -28,13 +28,10 @@ receiver(struct lcore *lc, const struct conn *c, const struct wire_hdr *hdr)
 
 	if (port == NULL || !port->running || port->starved)
 		return NULL;
-	to = conn_find(&port->conns, hdr->dst_port, hdr->src_cid, hdr->src_port);
-	if (to == NULL || to->is_host || to->serial != c->peer.serial ||
-		to->peer.serial != c->serial)
+	to = forward_find_end(port, hdr, c->serial, c->peer.serial);
+	if (to == NULL || to->state != CONN_OPEN)
 		return NULL;
-	if (to->state != CONN_OPEN || !TAILQ_EMPTY(&to->data) || (to->ctl & CTL_IN_ORDER) != 0)
-		return NULL;
-	if (others_wait(port, to))
+	if (!TAILQ_EMPTY(&to->data) || (to->ctl & CTL_IN_ORDER) != 0 || others_wait(port, to))
 		return NULL;
 	if (!credit_respected(to->guest_buf_alloc_max, to->tx_cnt + hdr->len, to->guest_fwd_cnt))
 		return NULL; /* the long way finds the same, and resets it */

@@ -280,17 +280,17 @@ arrive_op(struct lcore *lc, struct conn *c, const struct pkt *p)
 	return DROP_NONE;
 }
 
-/* The receiver's end of what was sent, of that very incarnation. */
-static struct conn *
-find_end(struct port *port, const struct pkt *p)
+struct conn *
+forward_find_end(
+	struct port *port, const struct wire_hdr *hdr, uint32_t conn_serial, uint32_t peer_serial)
 {
-	struct conn *c = conn_find(&port->conns, p->hdr.dst_port, p->hdr.src_cid, p->hdr.src_port);
+	struct conn *c = conn_find(&port->conns, hdr->dst_port, hdr->src_cid, hdr->src_port);
 
 	if (c == NULL || c->is_host)
 		return NULL;
-	if (p->peer_serial != 0 && p->peer_serial != c->serial)
+	if (peer_serial != 0 && peer_serial != c->serial)
 		return NULL;
-	if (c->peer.serial != 0 && c->peer.serial != p->conn_serial)
+	if (c->peer.serial != 0 && c->peer.serial != conn_serial)
 		return NULL;
 	return c;
 }
@@ -321,7 +321,7 @@ forward_arrive(struct lcore *lc, struct pkt *p)
 		reason = c != NULL ? DROP_CONN_EXISTS : arrive_request(lc, port, p);
 		goto answer;
 	}
-	c = find_end(port, p);
+	c = forward_find_end(port, &p->hdr, p->conn_serial, p->peer_serial);
 	if (c == NULL || (c->state == CONN_DRAINING && p->hdr.op != WIRE_OP_RST)) {
 		reason = p->hdr.op == WIRE_OP_RST ? DROP_NONE : DROP_NO_CONN;
 		goto answer;
