@@ -80,10 +80,8 @@ direct_close(struct lcore *lc, struct port *port)
 	open->conn = NULL;
 	to_guest_packet(port, to, &open->chain, WIRE_OP_RW, open->flags, open->len);
 	/* The guest takes these while we go on. */
-	if (++open->nb_unshown >= LIMIT_TURN_NB_BUFFERS) {
-		open->nb_unshown = 0;
+	if (vq_nb_staged(&port->vq[PORT_Q_TO_GUEST]) >= LIMIT_TURN_NB_BUFFERS)
 		lcore_port_flush(port);
-	}
 	lcore_flush_later(lc, port);
 	lcore_port_activate(lc, port);
 	if (to->state != CONN_OPEN)

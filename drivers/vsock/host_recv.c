@@ -115,8 +115,7 @@ recv_stream(struct lcore *lc, struct conn *c, unsigned int max_buffers)
 {
 	unsigned int done = 0;
 
-	while (done < max_buffers && c->sent_cnt - c->turn_cnt < LIMIT_TURN_LEN &&
-		host_recv_possible(c)) {
+	while (done < max_buffers && !to_guest_turn_is_full(c) && host_recv_possible(c)) {
 		uint32_t credit = credit_free(c->guest_buf_alloc, c->tx_cnt, c->guest_fwd_cnt);
 		unsigned int want = RTE_MIN(max_buffers - done, c->host.recv_hint);
 		struct window w;

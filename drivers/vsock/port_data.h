@@ -60,7 +60,6 @@ struct direct_buffer {
 	uint32_t len;  /* payload so far */
 	uint32_t room; /* for payload */
 	uint32_t flags;
-	uint32_t nb_unshown; /* buffers handed over since the used ring was shown */
 };
 
 struct port {

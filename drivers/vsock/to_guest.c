@@ -122,6 +122,12 @@ to_guest_room(const struct conn *c)
 	return pkt_window_room(&c->window, c->guest_buf_alloc);
 }
 
+bool
+to_guest_turn_is_full(const struct conn *c)
+{
+	return c->sent_cnt - c->turn_cnt >= LIMIT_TURN_LEN;
+}
+
 /* What may be sent of the connection's data now, bytes. */
 static uint32_t
 sendable(const struct conn *c)
@@ -221,7 +227,7 @@ send_data(struct lcore *lc, struct conn *c, int *budget)
 			to_guest_ask(lc, c);
 			break; /* the guest's next credit brings it back */
 		}
-		if (*budget <= 0 || c->sent_cnt - c->turn_cnt >= LIMIT_TURN_LEN)
+		if (*budget <= 0 || to_guest_turn_is_full(c))
 			return TURN_MORE;
 		if (!to_guest_buffer(lc, c->port, &chain, lc->to_guest_segs, 1))
 			return TURN_STUCK;

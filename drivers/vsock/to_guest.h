@@ -19,6 +19,9 @@ void to_guest_ready(struct lcore *lc, struct conn *c);
 /** Packets with payload that the connection may send now; see pkt_window.h. */
 uint32_t to_guest_room(const struct conn *c);
 
+/** Whether the connection has filled LIMIT_TURN_LEN bytes of buffers in its turn. */
+bool to_guest_turn_is_full(const struct conn *c);
+
 /** Ask the guest how far its reader is, when that is about to matter. */
 void to_guest_ask(struct lcore *lc, struct conn *c);
 

@@ -163,9 +163,8 @@ static inline bool
 avail_idx_possible(const struct vq *vq, uint16_t idx)
 {
 	uint32_t nb_pending = (uint16_t)(idx - vq->last_avail);
-	uint32_t nb_staged = (uint16_t)(vq->used_idx - vq->used_flushed);
 
-	return nb_pending + nb_staged + vq->nb_in_flight <= vq->size;
+	return nb_pending + vq_nb_staged(vq) + vq->nb_in_flight <= vq->size;
 }
 
 /* Look at the driver's index. 1: there are chains; 0: none; -EPROTO. */

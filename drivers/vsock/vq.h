@@ -116,6 +116,13 @@ void vq_return(struct vq *vq, uint16_t id);
  */
 bool vq_flush(struct vq *vq);
 
+/** Entries that were handed back and that the driver cannot see yet. */
+static inline uint16_t
+vq_nb_staged(const struct vq *vq)
+{
+	return vq->used_idx - vq->used_flushed;
+}
+
 /**
  * Chains that can be popped now, refused ones included. The ring is only looked at when fewer than
  * @p want are known of. 0 for a broken ring; an index jump is left to vq_pop() to report and adds
