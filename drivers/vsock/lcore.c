@@ -355,8 +355,7 @@ int
 lcore_main(void *arg)
 {
 	struct lcore *lc = arg;
-	const uint64_t us = rte_get_tsc_hz() / 1000000;
-	const uint64_t idle_cycles = conf.spin_us * us;
+	const uint64_t idle_cycles = conf.spin_us * lc->cycles_per_us;
 	unsigned int busy = 0;
 
 	lc->now = rte_rdtsc();
@@ -365,10 +364,8 @@ lcore_main(void *arg)
 		busy = poll_inbox(lc);
 		busy += poll_lcores(lc);
 		busy += poll_from_guests(lc);
-		if (lc->nb_watched > 0 && lcore_events_due(lc, busy)) {
+		if (lc->nb_watched > 0 && lcore_events_due(lc, busy))
 			busy += lcore_events(lc, 0);
-			lc->epoll_at = lc->now;
-		}
 		busy += poll_to_guests(lc);
 		flush_ports(lc);
 		lcore_send_staged(lc);

@@ -114,6 +114,7 @@ struct lcore {
 	_Alignas(128) unsigned int index; /* [C] among the poll lcores */
 	unsigned int nb_lcores;           /* [C] */
 	uint64_t staged_mask;             /* [L] lcores that packets are staged for */
+	uint64_t cycles_per_us;           /* [C] of the TSC */
 	uint64_t now;                     /* [L] TSC at the start of the turn */
 	uint64_t idle_since;              /* [L] TSC; 0: busy */
 	uint32_t epoll_in_vain;           /* [L] looks in a row that told nothing new */

@@ -64,6 +64,7 @@ lcore_create(unsigned int index, unsigned int lcore_id, unsigned int nb_lcores,
 	lc->index = index;
 	lc->lcore_id = lcore_id;
 	lc->nb_lcores = nb_lcores;
+	lc->cycles_per_us = rte_get_tsc_hz() / 1000000;
 	lc->chunks = chunks;
 	lc->nb_chunks = nb_chunks;
 	pthread_mutex_init(&lc->inbox_mutex, NULL);

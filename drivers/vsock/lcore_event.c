@@ -2,7 +2,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include <rte_cycles.h>
+#include <rte_common.h>
 
 #include "host.h"
 #include "lcore.h"
@@ -43,6 +43,7 @@ lcore_events(struct lcore *lc, int timeout_ms)
 	uint64_t count;
 	int n;
 
+	lc->epoll_at = lc->now;
 	lc->stats.epoll_calls++;
 	n = epoll_wait(lc->epoll_fd, evs, EPOLL_NB_EVENTS, timeout_ms);
 	for (int i = 0; i < n; i++) {
@@ -71,7 +72,7 @@ lcore_events(struct lcore *lc, int timeout_ms)
 bool
 lcore_events_due(const struct lcore *lc, unsigned int busy)
 {
-	const uint64_t us = rte_get_tsc_hz() / 1000000;
+	const uint64_t us = lc->cycles_per_us;
 	const bool in_vain = lc->epoll_in_vain >= EPOLL_NB_IN_VAIN;
 	uint64_t pause;
 

@@ -226,7 +226,7 @@ slow_job_close_later(struct slow_job *job)
 	const uint64_t since = job->lc->now - closer->last;
 
 	closer->last = job->lc->now;
-	if (since > rte_get_tsc_hz() / 1000000 * CLOSE_ALONE_US) {
+	if (since > job->lc->cycles_per_us * CLOSE_ALONE_US) {
 		/* They come seldom: the timer would cost more wake-ups than it saves. */
 		slow_job_ask(job, SLOW_CLOSE);
 		return;
