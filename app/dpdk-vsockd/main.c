@@ -13,12 +13,12 @@
 #include <wq.h>
 
 #include "options.h"
-#include "port.h"
+#include "control/port.h"
 #include "telemetry.h"
-#include "vdev.h"
-#include "vsock.h"
+#include "life/vdev.h"
+#include "life/vsock.h"
 #include "vsock_limits.h"
-#include "vsock_log.h"
+#include "base/vsock_log.h"
 #include "wq_telemetry.h"
 
 /* What is running; started in this order, stopped in the reverse one. */

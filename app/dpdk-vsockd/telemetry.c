@@ -7,11 +7,11 @@
 
 #include <rte_telemetry.h>
 
-#include "lcore.h"
-#include "port_data.h"
+#include "data/lcore.h"
+#include "data/port_data.h"
 #include "tel.h"
 #include "telemetry.h"
-#include "vsock.h"
+#include "life/vsock.h"
 
 /* DPDK cuts an answer at 16 KiB: connections come in pages. */
 #define CONNS_PER_PAGE  50

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gmem.h"
-#include "vq.h"
+#include "ring/gmem.h"
+#include "ring/vq.h"
 
 #define GPA0      0x1000u
 #define GPA1      0x100000u

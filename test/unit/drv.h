@@ -15,8 +15,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "gmem.h"
-#include "vq.h"
+#include "ring/gmem.h"
+#include "ring/vq.h"
 
 #define DRV_GPA0     0x0000000000100000ull
 #define DRV_GPA1     0x0000001000000000ull

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "gmem.h"
+#include "ring/gmem.h"
 #include "glue_port.h"
 
 #define NB_PORTS 8

@@ -11,7 +11,7 @@
 
 #include <stdbool.h>
 
-#include "port.h"
+#include "control/port.h"
 
 struct glue_state {
 	unsigned int nb_up;

@@ -6,7 +6,7 @@
 #include <rte_mempool.h>
 
 #include "check.h"
-#include "chunk.h"
+#include "data/chunk.h"
 
 #define NB_CHUNKS 64
 

@@ -2,7 +2,7 @@
 #include <stdbool.h>
 
 #include "check.h"
-#include "conn.h"
+#include "data/conn.h"
 
 #define NB 512
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "check.h"
-#include "conn_state.h"
+#include "wire/conn_state.h"
 
 /* Written down from the rules of the specification, one letter an operation; the order of the
  * columns is that of the operations: unknown, REQUEST, RESPONSE, RST, SHUTDOWN, RW, CREDIT_UPDATE,

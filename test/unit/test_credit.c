@@ -2,7 +2,7 @@
 #include <stdbool.h>
 
 #include "check.h"
-#include "credit.h"
+#include "wire/credit.h"
 
 #define KIB 1024u
 #define MIB (1024u * KIB)

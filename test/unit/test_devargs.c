@@ -2,7 +2,7 @@
 #include <errno.h>
 
 #include "check.h"
-#include "devargs.h"
+#include "life/devargs.h"
 
 #define S8   "12345678"
 #define S96  S8 S8 S8 S8 S8 S8 S8 S8 S8 S8 S8 S8

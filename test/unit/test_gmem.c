@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "check.h"
-#include "gmem.h"
+#include "ring/gmem.h"
 
 #define NB_MEM 3
 

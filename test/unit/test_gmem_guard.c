@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "gmem.h"
-#include "gmem_guard.h"
+#include "ring/gmem.h"
+#include "ring/gmem_guard.h"
 
 #define PAGE       4096u
 #define NB_PAGES   64u

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "host_line.h"
+#include "control/host_line.h"
 
 struct pair {
 	struct host_line line;

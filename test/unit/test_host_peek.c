@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "host_peek.h"
+#include "host/host_peek.h"
 
 #define NB_ROUNDS 100000u
 #define MAX_S     10

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "check.h"
-#include "pkt_window.h"
+#include "wire/pkt_window.h"
 
 #define KIB 1024u
 

@@ -16,8 +16,8 @@
 #include "check.h"
 #include "glue_fe.h"
 #include "glue_port.h"
-#include "gmem_guard.h"
-#include "vdev.h"
+#include "ring/gmem_guard.h"
+#include "life/vdev.h"
 
 static char dir[] = "/tmp/vdev_XXXXXX";
 

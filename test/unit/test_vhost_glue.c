@@ -22,8 +22,8 @@
 #include "check.h"
 #include "glue_fe.h"
 #include "glue_port.h"
-#include "gmem_guard.h"
-#include "vhost.h"
+#include "ring/gmem_guard.h"
+#include "vhost/vhost.h"
 
 int vsock_logtype = RTE_LOGTYPE_USER1;
 

@@ -18,8 +18,8 @@
 #include "check.h"
 #include "glue_fe.h"
 #include "glue_port.h"
-#include "gmem_guard.h"
-#include "vhost.h"
+#include "ring/gmem_guard.h"
+#include "vhost/vhost.h"
 
 #define NEED_REPLY 8
 #define ADDR       0x7f0000000000ull

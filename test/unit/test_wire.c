@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "check.h"
-#include "wire.h"
+#include "wire/wire.h"
 
 /* Every byte differs, so that a field in the wrong place or order cannot go unseen. */
 static const uint8_t sample_raw[44] = {

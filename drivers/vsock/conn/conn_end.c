@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "conn/conn_end.h"
+#include "conn/direct.h"
+#include "switch/forward.h"
+#include "host/host.h"
+#include "conn/loan.h"
+#include "switch/to_guest.h"
+
+bool
+conn_end_must_wait(const struct lcore *lc, const struct conn *c)
+{
+	return !c->is_host && lc->nb_free_pkts == 0;
+}
+
+void
+conn_end_guest(struct lcore *lc, struct conn *c)
+{
+	lcore_timer(lc, c, CONN_TIMER_NONE);
+	if (!c->in_table || (c->state == CONN_TO_GUEST && !c->request_sent)) {
+		conn_end_free(lc, c);
+		return;
+	}
+	c->state = CONN_DRAINING;
+	c->ctl = CONN_CTL_RST;
+	to_guest_ready(lc, c);
+}
+
+void
+conn_end_guest_now(struct lcore *lc, struct conn *c)
+{
+	loan_purge(lc, c);
+	conn_end_guest(lc, c);
+}
+
+void
+conn_end_peer(struct lcore *lc, struct conn *c)
+{
+	if (c->is_host)
+		host_close(lc, c);
+	else if (c->state != CONN_DRAINING)
+		forward_reset(lc, c);
+}
+
+void
+conn_end_free(struct lcore *lc, struct conn *c)
+{
+	struct port *port = c->port;
+
+	if (port->open.conn == c)
+		direct_close(lc, port);
+	loan_purge(lc, c);
+	lcore_timer(lc, c, CONN_TIMER_NONE);
+	if (c->in_ready) {
+		TAILQ_REMOVE(&port->ready, c, ready_entry);
+		c->in_ready = false;
+	}
+	if (!c->is_host) {
+		conn_free(&port->conns, c);
+		return;
+	}
+	host_close(lc, c);
+	/* epoll may have reported it in this very loop: its memory is reused in the next one. */
+	conn_detach(&port->conns, c);
+	c->state = CONN_NONE;
+	TAILQ_INSERT_TAIL(&lc->graves, c, ready_entry);
+}
+
+void
+conn_end_both(struct lcore *lc, struct conn *c, enum drop_reason reason)
+{
+	c->port->stats.drops[reason]++;
+	conn_end_peer(lc, c);
+	conn_end_guest_now(lc, c);
+}

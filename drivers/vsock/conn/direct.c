@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <string.h>
+
+#include <rte_debug.h>
+
+#include "wire/credit.h"
+#include "conn/direct.h"
+#include "switch/forward.h"
+#include "switch/to_guest.h"
+
+/* Answers, and what ends a connection, keep their place among the data. */
+#define CTL_IN_ORDER (CONN_CTL_REQUEST | CONN_CTL_RESPONSE | CONN_CTL_SHUTDOWN | CONN_CTL_RST)
+
+static bool
+others_wait(const struct port *port, const struct conn *to)
+{
+	const struct conn *first = TAILQ_FIRST(&port->ready);
+
+	return first != NULL && (first != to || TAILQ_NEXT(first, ready_entry) != NULL);
+}
+
+/* Nobody is overtaken: neither data of this connection nor others that wait for buffers. */
+static struct conn *
+receiver(struct lcore *lc, const struct conn *c, const struct wire_hdr *hdr)
+{
+	struct port *port = lcore_port(lc, c->peer.port_id, c->peer.port_gen);
+	struct conn *to;
+
+	if (port == NULL || !port->running || port->starved)
+		return NULL;
+	to = forward_find_end(port, hdr, c->serial, c->peer.serial);
+	if (to == NULL || to->state != CONN_OPEN)
+		return NULL;
+	if (!TAILQ_EMPTY(&to->data) || (to->ctl & CTL_IN_ORDER) != 0 || others_wait(port, to))
+		return NULL;
+	if (!credit_respected(to->guest_buf_alloc_max, to->tx_cnt + hdr->len, to->guest_fwd_cnt))
+		return NULL; /* the long way finds the same, and resets it */
+	return to;
+}
+
+static bool
+open_buffer(struct lcore *lc, struct conn *to)
+{
+	struct port *port = to->port;
+	struct direct_buffer *open = &port->open;
+
+	if (open->conn == to)
+		return true;
+	direct_close(lc, port);
+	if (to_guest_room(to) == 0 ||
+		!to_guest_buffer(lc, port, &open->chain, lc->to_guest_segs, 1))
+		return false;
+	if (open->chain.nb_segs > DIRECT_MAX_SEGS) {
+		vq_rewind(&port->vq[PORT_Q_TO_GUEST], 1);
+		return false;
+	}
+	memcpy(open->segs, open->chain.segs, open->chain.nb_segs * sizeof(open->segs[0]));
+	open->chain.segs = open->segs;
+	open->conn = to;
+	open->len = 0;
+	open->room = RTE_MIN(open->chain.len - WIRE_HDR_LEN, WIRE_PAYLOAD_MAX_LEN);
+	open->flags = 0;
+	open->next = lc->open_ports;
+	lc->open_ports = port;
+	return true;
+}
+
+void
+direct_close(struct lcore *lc, struct port *port)
+{
+	struct direct_buffer *open = &port->open;
+	struct conn *to = open->conn;
+	struct port **link = &lc->open_ports;
+
+	if (to == NULL)
+		return;
+	while (*link != port)
+		link = &(*link)->open.next;
+	*link = open->next;
+	open->conn = NULL;
+	to_guest_packet(port, to, &open->chain, WIRE_OP_RW, open->flags, open->len);
+	/* The guest takes these while we go on. */
+	if (vq_nb_staged(&port->vq[PORT_Q_TO_GUEST]) >= LIMIT_TURN_NB_BUFFERS)
+		lcore_port_flush(port);
+	lcore_flush_later(lc, port);
+	lcore_port_activate(lc, port);
+	if (to->state != CONN_OPEN)
+		return; /* it was ended behind these bytes */
+	to_guest_ask(lc, to);
+	if (to->ctl != 0)
+		to_guest_ready(lc, to);
+}
+
+void
+direct_close_all(struct lcore *lc)
+{
+	while (lc->open_ports != NULL)
+		direct_close(lc, lc->open_ports);
+}
+
+uint32_t
+direct_send(
+	struct lcore *lc, struct conn *c, const struct wire_hdr *hdr, const struct vq_chain *chain)
+{
+	struct conn *to = receiver(lc, c, hdr);
+	const struct vq_seg *segs = chain->segs;
+	uint16_t nb_segs = chain->nb_segs;
+	uint32_t off = WIRE_HDR_LEN, done = 0;
+	struct direct_buffer *open;
+
+	if (to == NULL)
+		return 0;
+	to->buf_alloc = hdr->buf_alloc;
+	to->fwd_cnt = hdr->fwd_cnt;
+	open = &to->port->open;
+	if (chain->nb_segs > 1 && segs->len == WIRE_HDR_LEN) {
+		/* The header apart, as Linux sends it: mostly one piece is left. */
+		segs++;
+		nb_segs--;
+		off = 0;
+	}
+	while (done < hdr->len && open_buffer(lc, to)) {
+		uint32_t len = RTE_MIN(hdr->len - done, open->room - open->len);
+		uint32_t n = seg_copy(open->segs, open->chain.nb_segs, WIRE_HDR_LEN + open->len,
+			segs, nb_segs, off + done, len);
+
+		RTE_VERIFY(n == len); /* lengths were checked when the chains were popped */
+		open->len += len;
+		done += len;
+		if (to->type == WIRE_TYPE_SEQPACKET && done == hdr->len)
+			open->flags = hdr->flags;
+		if (open->len == open->room || to->type == WIRE_TYPE_SEQPACKET)
+			direct_close(lc, to->port);
+	}
+	to->tx_cnt += done;
+	to->port->stats.guest_copied_bytes += done;
+	to->port->stats.guest_payload_bytes += done;
+	return done;
+}

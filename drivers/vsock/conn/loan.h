@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef VSOCK_LOAN_H
+#define VSOCK_LOAN_H
+
+/**
+ * @file
+ * What waits for a guest: loaned chains of other guests' TX rings while that is cheap, copies in
+ * pool memory past the bounds, nothing past those. Context of everything: the receiving lcore.
+ */
+
+#include "data/lcore.h"
+
+/**
+ * Append a packet with payload to a connection's queue: as a loan, or as a copy when the sender's
+ * ring would be held too much. The packet is taken in any case.
+ * @return DROP_NONE; DROP_PAIR_LIMIT or DROP_POOL_EXHAUSTED: nothing was appended, the caller still
+ * has the packet.
+ */
+enum drop_reason loan_append(struct lcore *lc, struct conn *c, struct pkt *p);
+
+/** @p len bytes of the queue's first packet were delivered. */
+void loan_consume(struct lcore *lc, struct conn *c, struct pkt *p, uint32_t len);
+
+/**
+ * Seqpacket copies: make p->rec_left and p->rec_flags those of the first record.
+ * @return false when there is none.
+ */
+bool loan_next_record(struct lcore *lc, struct conn *c, struct pkt *p);
+
+/** The first packet of the queue was delivered: take it off and send it home. */
+void loan_done(struct lcore *lc, struct conn *c, struct pkt *p);
+
+/** Give up everything that waits for the connection's guest. */
+void loan_purge(struct lcore *lc, struct conn *c);
+
+/**
+ * Let go of every chain of one port, now: copy, or refuse so that the connection is reset.
+ * Never waits.
+ */
+void loan_revoke(struct lcore *lc, uint16_t src_port_id);
+
+#endif

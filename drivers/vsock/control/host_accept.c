@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <rte_common.h>
+
+#include "control/host_accept.h"
+#include "control/host_line.h"
+#include "data/lcore.h"
+#include "lcore/slow.h"
+#include "base/vsock_log.h"
+
+#define ACCEPT_BURST    32
+#define ACCEPT_RETRY_MS 20
+#define FDS_REPORT_MS   10000
+
+/** A program that owes its CONNECT line, or the rest of it. */
+struct handshake {
+	enum host_source source; /* first */
+	int fd;
+	int type;
+	struct host_listener *listener;
+	uint64_t deadline_ms;
+	TAILQ_ENTRY(handshake) entry;
+	struct host_line line;
+};
+
+static TAILQ_HEAD(, handshake) handshakes = TAILQ_HEAD_INITIALIZER(handshakes); /* by deadline */
+static TAILQ_HEAD(, listen_socket) paused = TAILQ_HEAD_INITIALIZER(paused);     /* by resume_ms */
+static int epoll_fd = -1;
+
+void
+host_accept_init(int fd)
+{
+	epoll_fd = fd;
+}
+
+static int
+watch(int op, int fd, uint32_t events, void *source)
+{
+	struct epoll_event ev = {.events = events, .data.ptr = source};
+
+	return epoll_ctl(epoll_fd, op, fd, &ev) == 0 ? 0 : -errno;
+}
+
+/* ---- CONNECT ---- */
+
+static void
+hand_over(struct host_listener *l, int fd, int type, uint32_t guest_port)
+{
+	struct port *port = l->port;
+	struct inbox_msg msg = {
+		.type = INBOX_HOST_CONNECT,
+		.port_id = port->id,
+		.port_gen = port->gen,
+		.local_port = guest_port,
+		.fd = fd,
+		.conn_type = type == SOCK_SEQPACKET ? WIRE_TYPE_SEQPACKET : WIRE_TYPE_STREAM,
+	};
+
+	if (type == SOCK_SEQPACKET)
+		msg.buf_alloc = slow_socket_prepare(fd, port->conf.buf_alloc);
+	lcore_post(port->lcore, &msg);
+}
+
+/* True when the line is complete or useless: its program is the lcore's, or gone. */
+static bool
+try_line(struct handshake *h)
+{
+	uint32_t guest_port;
+	int ret = host_line_read(&h->line, h->fd, h->type == SOCK_SEQPACKET, &guest_port);
+
+	if (ret == -EAGAIN)
+		return false;
+	if (h->deadline_ms != 0)
+		watch(EPOLL_CTL_DEL, h->fd, 0, NULL);
+	if (ret == 0)
+		hand_over(h->listener, h->fd, h->type, guest_port);
+	else
+		close(h->fd);
+	return true;
+}
+
+static void
+free_handshake(struct handshake *h)
+{
+	TAILQ_REMOVE(&handshakes, h, entry);
+	h->listener->nb_handshakes--;
+	free(h);
+}
+
+/* The line takes its time: wait for it. */
+static void
+keep_handshake(const struct handshake *from)
+{
+	struct handshake *h = malloc(sizeof(*h));
+
+	if (h == NULL) {
+		close(from->fd);
+		return;
+	}
+	*h = *from;
+	h->deadline_ms = slow_now_ms() + LIMIT_HANDSHAKE_MS;
+	TAILQ_INSERT_TAIL(&handshakes, h, entry);
+	h->listener->nb_handshakes++;
+	if (watch(EPOLL_CTL_ADD, h->fd, EPOLLIN | EPOLLRDHUP, h) != 0) {
+		close(h->fd);
+		free_handshake(h);
+	}
+}
+
+static void
+expire_handshakes(void)
+{
+	struct handshake *h = TAILQ_FIRST(&handshakes);
+	uint64_t now;
+
+	if (h == NULL)
+		return;
+	for (now = slow_now_ms(); h != NULL && h->deadline_ms <= now;
+		h = TAILQ_FIRST(&handshakes)) {
+		close(h->fd);
+		free_handshake(h);
+	}
+}
+
+/* ---- accept ---- */
+
+static void
+pause_socket(struct listen_socket *s)
+{
+	if (watch(EPOLL_CTL_MOD, s->fd, 0, s) != 0)
+		return; /* it reports once more, and comes here again */
+	s->paused = true;
+	s->resume_ms = slow_now_ms() + ACCEPT_RETRY_MS;
+	TAILQ_INSERT_TAIL(&paused, s, entry);
+}
+
+static void
+resume_sockets(void)
+{
+	struct listen_socket *s = TAILQ_FIRST(&paused);
+	uint64_t now;
+
+	if (s == NULL)
+		return;
+	for (now = slow_now_ms(); s != NULL && s->resume_ms <= now; s = TAILQ_FIRST(&paused)) {
+		TAILQ_REMOVE(&paused, s, entry);
+		s->paused = false;
+		if (watch(EPOLL_CTL_MOD, s->fd, EPOLLIN, s) != 0)
+			pause_socket(s);
+	}
+}
+
+static void
+report_accept(struct listen_socket *s, int error)
+{
+	const struct port_conf *conf = &s->listener->port->conf;
+	uint64_t now = slow_now_ms();
+
+	if (s->reported_ms != 0 && now - s->reported_ms < FDS_REPORT_MS)
+		return;
+	s->reported_ms = now;
+	VSOCK_LOG(WARNING,
+		"%s: uds=%s: cannot accept: %s; programs wait (raise the limit of open files)",
+		conf->name, conf->uds, strerror(error));
+}
+
+/* Accept what waits, @p nb_max at most. @return how many. */
+static unsigned int
+accept_some(struct listen_socket *s, struct handshake *out, unsigned int nb_max)
+{
+	unsigned int nb = 0;
+
+	for (unsigned int i = 0; i < ACCEPT_BURST && nb < nb_max; i++) {
+		int fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd >= 0) {
+			out[nb++] = (struct handshake){
+				.source = HOST_SOURCE_HANDSHAKE,
+				.fd = fd,
+				.type = s->type,
+				.listener = s->listener,
+			};
+			continue;
+		}
+		if (errno == EAGAIN || errno == EWOULDBLOCK)
+			break;
+		if (errno != EINTR && errno != ECONNABORTED) {
+			report_accept(s, errno);
+			pause_socket(s);
+			break;
+		}
+	}
+	return nb;
+}
+
+static void
+accept_burst(struct listen_socket *s)
+{
+	struct handshake new[ACCEPT_BURST];
+	unsigned int room = LIMIT_NB_HANDSHAKES_PER_PORT - s->listener->nb_handshakes, nb, left = 0;
+
+	if (room == 0) {
+		pause_socket(s);
+		return;
+	}
+	nb = accept_some(s, new, RTE_MIN(room, (unsigned int)ACCEPT_BURST));
+	for (unsigned int i = 0; i < nb; i++) {
+		if (!try_line(&new[i]))
+			new[left++] = new[i];
+	}
+	if (left == 0)
+		return;
+	/* Programs on this very CPU were interrupted between connect() and write(). */
+	sched_yield();
+	for (unsigned int i = 0; i < left; i++) {
+		if (!try_line(&new[i]))
+			keep_handshake(&new[i]);
+	}
+}
+
+/* ---- for the thread ---- */
+
+void
+host_accept_event(void *source)
+{
+	if (*(enum host_source *)source == HOST_SOURCE_SOCKET)
+		accept_burst(source);
+	else if (try_line(source))
+		free_handshake(source);
+}
+
+void
+host_accept_tick(void)
+{
+	expire_handshakes();
+	resume_sockets();
+}
+
+int
+host_accept_timeout_ms(void)
+{
+	const struct listen_socket *s = TAILQ_FIRST(&paused);
+	const struct handshake *h = TAILQ_FIRST(&handshakes);
+	uint64_t now, next = UINT64_MAX;
+
+	if (s == NULL && h == NULL)
+		return -1;
+	now = slow_now_ms();
+	if (s != NULL)
+		next = s->resume_ms;
+	if (h != NULL)
+		next = RTE_MIN(next, h->deadline_ms);
+	return next > now ? (int)(next - now) : 0;
+}
+
+int
+host_accept_remove(struct host_listener *l)
+{
+	struct handshake *h, *next;
+
+	for (unsigned int i = 0; i < HOST_NB_LISTEN_SOCKETS; i++) {
+		struct listen_socket *s = &l->sockets[i];
+
+		watch(EPOLL_CTL_DEL, s->fd, 0, NULL);
+		if (s->paused)
+			TAILQ_REMOVE(&paused, s, entry);
+		s->paused = false;
+	}
+	for (h = TAILQ_FIRST(&handshakes); h != NULL; h = next) {
+		next = TAILQ_NEXT(h, entry);
+		if (h->listener != l)
+			continue;
+		close(h->fd);
+		free_handshake(h);
+	}
+	return 0;
+}
+
+int
+host_accept_add(struct host_listener *l)
+{
+	for (unsigned int i = 0; i < HOST_NB_LISTEN_SOCKETS; i++) {
+		int ret = watch(EPOLL_CTL_ADD, l->sockets[i].fd, EPOLLIN, &l->sockets[i]);
+
+		if (ret != 0) {
+			host_accept_remove(l);
+			return ret;
+		}
+	}
+	return 0;
+}

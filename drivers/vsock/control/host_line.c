@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#include "control/host_line.h"
+
+/* "CONNECT <port>", any case, decimal. */
+static int
+parse(const char *line, uint32_t *port)
+{
+	static const char verb[] = "CONNECT ";
+	unsigned long long value;
+	const char *p = line + sizeof(verb) - 1;
+	char *end;
+
+	if (strncasecmp(line, verb, sizeof(verb) - 1) != 0 || *p < '0' || *p > '9')
+		return -EBADMSG;
+	value = strtoull(p, &end, 10);
+	if (*end == '\r')
+		end++;
+	if (*end != '\0' || value >= UINT32_MAX)
+		return -EBADMSG;
+	*port = value;
+	return 0;
+}
+
+int
+host_line_read(struct host_line *line, int fd, bool seqpacket, uint32_t *port)
+{
+	size_t room = LIMIT_CONNECT_LINE_LEN - line->len;
+	char *at = line->text + line->len, *newline;
+	ssize_t n = recv(fd, at, room, MSG_PEEK | MSG_DONTWAIT);
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? -EAGAIN : -errno;
+	if (n == 0)
+		return -ECONNRESET;
+	newline = memchr(at, '\n', n);
+	if (newline != NULL)
+		n = newline + 1 - at;
+	/* Of a message all is taken; one without a newline ends with it. */
+	if (recv(fd, at, seqpacket ? room : (size_t)n, MSG_DONTWAIT) < n)
+		return -EIO;
+	line->len += n;
+	if (newline == NULL && seqpacket)
+		newline = line->text + line->len;
+	if (newline == NULL)
+		return line->len == LIMIT_CONNECT_LINE_LEN ? -EMSGSIZE : -EAGAIN;
+	*newline = '\0';
+	if (line->text + strlen(line->text) != newline)
+		return -EBADMSG; /* a zero inside */
+	return parse(line->text, port);
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef VSOCK_PORT_H
+#define VSOCK_PORT_H
+
+/**
+ * @file
+ * A port: one guest as the switch sees it. This header is the control plane's view: create, give it
+ * a device, take the device away, remove. The data plane's view is port_data.h.
+ *
+ * Life: port_create() → port_start() → any number of port_device_up()/port_device_down() →
+ * port_destroy().
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ring/vq.h"
+
+#define PORT_NAME_LEN   64
+#define PORT_PATH_LEN   108 /* sun_path, the NUL included */
+#define PORT_GROUPS_LEN 256
+#define PORT_MAX_GROUPS 16
+
+struct port;
+
+/** The virtqueues that the switch serves (virtio 1.2, 5.10.2). Named after the guest's view. */
+enum port_queue {
+	PORT_Q_TO_GUEST = 0,   /**< rxq */
+	PORT_Q_FROM_GUEST = 1, /**< txq */
+	PORT_NB_QUEUES = 2,
+};
+
+/** What a user asks for: the parsed devargs of one vdev. */
+struct port_conf {
+	char name[PORT_NAME_LEN];
+	char iface[PORT_PATH_LEN]; /**< vhost-user socket */
+	char uds[PORT_PATH_LEN];   /**< base path of the host side; empty: none */
+	char groups[PORT_MAX_GROUPS][32];
+	uint8_t nb_groups;
+	bool client; /**< the daemon connects to the front end's listening socket */
+	int lcore;   /**< EAL lcore id that polls the port, or -1: the least loaded */
+	uint32_t cid;
+	uint32_t buf_alloc; /**< bytes, advertised for each host connection */
+	uint32_t max_conns;
+};
+
+/** A device as librte_vhost hands it over. Memory and rings stay mapped until it is taken back. */
+struct port_device {
+	struct gmem *mem;                    /**< ownership passes to the port (malloc()ed) */
+	struct vq_config vq[PORT_NB_QUEUES]; /**< .mem is ignored: the port sets it */
+	bool seqpacket;                      /**< VIRTIO_VSOCK_F_SEQPACKET was negotiated */
+	int kick_fd[PORT_NB_QUEUES];         /**< duplicates, ownership passes; -1: none */
+	int call_fd[PORT_NB_QUEUES];         /**< duplicates, ownership passes; -1: none */
+};
+
+/** Where a device's rings stand after it was taken back. */
+struct port_indices {
+	uint16_t last_avail[PORT_NB_QUEUES];
+	uint16_t used_idx[PORT_NB_QUEUES];
+};
+
+/**
+ * Create a port from checked settings. No socket is opened yet.
+ * Context: control threads.
+ * @return 0; -EEXIST the CID or iface is in use; -ENOSPC too many ports or groups; -EINVAL the
+ * lcore does not poll; -ENOMEM.
+ */
+int port_create(const struct port_conf *conf, struct port **out);
+
+/**
+ * Show the port to all lcores (routes) and open its host side. Lcores run.
+ * Context: control threads, the switch is started.
+ * @return 0; -errno of the host side's socket (one line was logged).
+ */
+int port_start(struct port *port);
+
+/**
+ * Give the port its device; returns when the owning lcore polls it. When the rings start where the
+ * last device stood (port_device_down()), connections go on; when they start anew, all connections
+ * are reset first.
+ * Context: control threads; never a thread that holds a lock the lcores need (they need none).
+ * @return 0; -EINVAL a ring is malformed (everything in @p dev is released).
+ */
+int port_device_up(struct port *port, struct port_device *dev);
+
+/**
+ * Settle the port and take its device back: returns when no lcore can touch its memory, rings or
+ * fds any more, no chain is in flight and the indices are exact. Connections stay as plain values.
+ * No-op without a device. Never waits for another guest.
+ * Context: control threads, one at a time per port.
+ * @param indices filled; may be NULL.
+ * @return 0; -ENODEV there was none.
+ */
+int port_device_down(struct port *port, struct port_indices *indices);
+
+/**
+ * The front end is gone for good: reset all connections (the other sides learn of it).
+ * Context: control threads, without a device.
+ */
+void port_front_end_gone(struct port *port);
+
+/** Close the host side, remove routes, reset connections, free. Context: control threads. */
+void port_destroy(struct port *port);
+
+/**
+ * Reset the connections of all ports, and wait until the guests have taken it.
+ * Context: control threads. @param timeout_ms what is not taken by then is dropped.
+ */
+void port_reset_all(unsigned int timeout_ms);
+
+/** Call @p fn for every started port, in order of id. Context: control threads. */
+void port_foreach(void (*fn)(struct port *port, void *arg), void *arg);
+
+/** The settings; constant over the port's life. Context: any. */
+const struct port_conf *port_conf_of(const struct port *port);
+
+/** Whether a device is attached. Context: any; a hint. */
+bool port_has_device(const struct port *port);
+
+/** A flag that gmem_guard sets when the front end took memory away. Context: any. */
+volatile int *port_fault_flag(struct port *port);
+
+#endif

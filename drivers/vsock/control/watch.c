@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <wq.h>
+
+#include "data/lcore.h"
+#include "life/vsock.h"
+#include "control/watch.h"
+
+#define LOOK_US 500000
+/*
+ * For ten seconds after an lcore was found stuck: front ends that do it together, or again and
+ * again, gain little by it.
+ */
+#define LOOK_QUICK_US 2000
+#define NB_QUICK      5000
+
+/* Of an lcore, as of the last look. */
+struct watched {
+	pthread_t thread;
+	uint32_t seq;
+};
+
+/* Of its own: works of the slow path may all be waiting for an lcore that is stuck. */
+static struct workqueue *wq;
+static struct wq_delayed_work look_work;
+static struct watched watched[LIMIT_NB_LCORES];
+static unsigned int nb_quick; /* looks to come that are quick; the work's */
+static int watch_signal;      /* chosen once in a process */
+
+/* ---- the signal ---- */
+
+static void
+on_signal(int sig)
+{
+	(void)sig; /* a system call that waits ends with EINTR: no SA_RESTART */
+}
+
+static int
+choose_signal(void)
+{
+	struct sigaction sa = {.sa_handler = on_signal}, old;
+
+	if (watch_signal != 0)
+		return 0;
+	sigemptyset(&sa.sa_mask);
+	for (int sig = SIGRTMAX; sig >= SIGRTMIN; sig--) {
+		if (sigaction(sig, NULL, &old) != 0)
+			return -errno;
+		if ((old.sa_flags & SA_SIGINFO) != 0 || old.sa_handler != SIG_DFL)
+			continue;
+		if (sigaction(sig, &sa, NULL) != 0)
+			return -errno;
+		watch_signal = sig;
+		return 0;
+	}
+	return -EBUSY;
+}
+
+/* ---- looking ---- */
+
+static void
+look_at(struct lcore *lc, struct watched *w)
+{
+	uint32_t seq = __atomic_load_n(&lc->notify_seq, __ATOMIC_RELAXED);
+
+	/* Again at each look: a signal that comes just before the system call ends nothing. */
+	if (seq % 2 != 0 && seq == w->seq) {
+		__atomic_store_n(&lc->blocked_seq, seq, __ATOMIC_RELAXED);
+		pthread_kill(w->thread, watch_signal);
+		nb_quick = NB_QUICK;
+	}
+	w->seq = seq;
+}
+
+static void
+look(struct wq_work *work)
+{
+	if (nb_quick > 0)
+		nb_quick--;
+	for (unsigned int i = 0; i < vsock_nb_lcores(); i++)
+		look_at(vsock_lcore(i), &watched[i]);
+	wq_queue_delayed(wq, wq_to_delayed(work), nb_quick > 0 ? LOOK_QUICK_US : LOOK_US);
+}
+
+/* ---- start and stop ---- */
+
+/* In the lcore's context. */
+static bool
+introduce(struct lcore *lc, struct ctl_request *req)
+{
+	struct watched *w = req->arg;
+	sigset_t set;
+
+	(void)lc;
+	/* Threads inherit what was blocked when the process started. */
+	sigemptyset(&set);
+	sigaddset(&set, watch_signal);
+	req->result = -pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	w->thread = pthread_self();
+	w->seq = 0;
+	return true;
+}
+
+int
+watch_start(void)
+{
+	int ret = choose_signal();
+
+	for (unsigned int i = 0; ret == 0 && i < vsock_nb_lcores(); i++)
+		ret = lcore_call(vsock_lcore(i), introduce, &watched[i]);
+	/* A rescuer: it looks also when no thread can be created. */
+	if (ret == 0)
+		ret = wq_alloc("vsock_watch", WQ_HIGHPRI | WQ_MEM_RECLAIM, 1, &wq);
+	if (ret != 0)
+		return ret;
+	wq_delayed_init(&look_work, look);
+	wq_queue_delayed(wq, &look_work, LOOK_US);
+	return 0;
+}
+
+void
+watch_stop(void)
+{
+	if (wq == NULL)
+		return;
+	wq_cancel_delayed_sync(&look_work);
+	wq_destroy(wq);
+	wq = NULL;
+}

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include <rte_common.h>
+#include <rte_lcore.h>
+#include <rte_mempool.h>
+
+#include "data/chunk.h"
+#include "vsock_limits.h"
+
+int
+chunk_pool_create(struct rte_mempool **out, uint32_t *nb_chunks)
+{
+	uint32_t nb;
+
+	/* A small -m is an operator's choice: take what fits, down to a sixteenth. */
+	for (nb = LIMIT_POOL_LEN / CHUNK_LEN; nb >= LIMIT_POOL_LEN / CHUNK_LEN / 16;
+		nb = nb * 3 / 4) {
+		*out = rte_mempool_create("vsock_chunks", nb, CHUNK_LEN, 64, 0, NULL, NULL, NULL,
+			NULL, SOCKET_ID_ANY, RTE_MEMPOOL_F_NO_SPREAD);
+		if (*out != NULL) {
+			*nb_chunks = nb;
+			chunk_set_common(nb / 2);
+			return 0;
+		}
+	}
+	return -ENOMEM;
+}
+
+/* Chunks left in common; all lcores, and only for what goes beyond a port's share. */
+static int32_t common_left;
+
+void
+chunk_set_common(uint32_t nb)
+{
+	__atomic_store_n(&common_left, (int32_t)nb, __ATOMIC_RELAXED);
+}
+
+void
+chunk_share(struct chunk_account *acct, uint32_t nb_chunks, uint32_t nb_accounts)
+{
+	/* Two at least, so that one port can never take it all. */
+	acct->nb_max = nb_chunks / 2 / RTE_MAX(nb_accounts, 2u);
+	acct->nb_common_max = nb_chunks / 2 / 4;
+}
+
+static bool
+common_get(struct chunk_account *acct)
+{
+	if (acct->nb_common >= acct->nb_common_max)
+		return false;
+	if (__atomic_fetch_sub(&common_left, 1, __ATOMIC_RELAXED) <= 0) {
+		__atomic_fetch_add(&common_left, 1, __ATOMIC_RELAXED);
+		return false;
+	}
+	acct->nb_common++;
+	return true;
+}
+
+/* What was taken in common goes back first. */
+static void
+common_put(struct chunk_account *acct)
+{
+	if (acct->nb_common == 0)
+		return;
+	acct->nb_common--;
+	__atomic_fetch_add(&common_left, 1, __ATOMIC_RELAXED);
+}
+
+static struct chunk *
+chunk_get(struct rte_mempool *pool, struct chunk_account *acct)
+{
+	bool own = acct->nb_used - acct->nb_common < acct->nb_max;
+	void *obj;
+	struct chunk *c;
+
+	if (!own && !common_get(acct))
+		return NULL;
+	if (rte_mempool_get(pool, &obj) != 0) {
+		if (!own)
+			common_put(acct);
+		return NULL;
+	}
+	acct->nb_used++;
+	c = obj;
+	c->next = NULL;
+	c->start = 0;
+	c->end = 0;
+	return c;
+}
+
+static void
+chunk_put(struct rte_mempool *pool, struct chunk_account *acct, struct chunk *c)
+{
+	acct->nb_used--;
+	common_put(acct);
+	rte_mempool_put(pool, c);
+}
+
+/* Grow the tail until len bytes of space stand behind its end; all or nothing. */
+static int
+make_space(
+	struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct, uint32_t len)
+{
+	uint32_t space = q->tail != NULL ? CHUNK_DATA_LEN - q->tail->end : 0;
+	struct chunk *first = NULL, *last = NULL;
+
+	while (space < len) {
+		struct chunk *c = chunk_get(pool, acct);
+
+		if (c == NULL) {
+			while (first != NULL) {
+				c = first->next;
+				chunk_put(pool, acct, first);
+				first = c;
+			}
+			return -ENOBUFS;
+		}
+		if (last != NULL)
+			last->next = c;
+		else
+			first = c;
+		last = c;
+		space += CHUNK_DATA_LEN;
+	}
+	if (first == NULL)
+		return 0;
+	if (q->tail != NULL)
+		q->tail->next = first;
+	else
+		q->head = first;
+	if (q->tail == NULL)
+		q->tail = first;
+	return 0;
+}
+
+/* There is space for all of it. */
+static void
+fill(struct chunk_queue *q, const struct vq_seg *segs, uint16_t nb_segs, uint32_t off, uint32_t len)
+{
+	while (len > 0) {
+		struct chunk *c = q->tail;
+		uint32_t n = RTE_MIN(len, (uint32_t)(CHUNK_DATA_LEN - c->end));
+
+		if (n == 0) {
+			q->tail = c->next;
+			continue;
+		}
+		n = seg_read(segs, nb_segs, off, c->data + c->end, n);
+		c->end += n;
+		off += n;
+		len -= n;
+		q->len += n;
+		if (n == 0)
+			break; /* the caller's length is checked: cannot happen */
+	}
+}
+
+int
+chunk_append_segs(struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct,
+	const struct vq_seg *segs, uint16_t nb_segs, uint32_t off, uint32_t len)
+{
+	return chunk_append_record(q, pool, acct, NULL, 0, segs, nb_segs, off, len);
+}
+
+int
+chunk_append_record(struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct,
+	const void *record, uint32_t record_len, const struct vq_seg *segs, uint16_t nb_segs,
+	uint32_t off, uint32_t len)
+{
+	/* A segment only reads its memory here. */
+	struct vq_seg head = {.va = (uint8_t *)(uintptr_t)record, .len = record_len};
+
+	if (make_space(q, pool, acct, record_len + len) != 0)
+		return -ENOBUFS;
+	fill(q, &head, 1, 0, record_len);
+	fill(q, segs, nb_segs, off, len);
+	return 0;
+}
+
+int
+chunk_append(struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct,
+	const void *src, uint32_t len)
+{
+	/* A segment only reads its memory here. */
+	struct vq_seg seg = {.va = (uint8_t *)(uintptr_t)src, .len = len};
+
+	return chunk_append_segs(q, pool, acct, &seg, 1, 0, len);
+}
+
+uint32_t
+chunk_reserve(struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct,
+	uint32_t len, struct iovec *iov, uint32_t max_iov)
+{
+	struct chunk *c;
+	uint32_t n = 0;
+
+	if (q->head != NULL || make_space(q, pool, acct, len) != 0)
+		return 0;
+	for (c = q->head; c != NULL && n < max_iov; c = c->next, n++) {
+		iov[n].iov_base = c->data;
+		iov[n].iov_len = RTE_MIN(len, CHUNK_DATA_LEN);
+		len -= iov[n].iov_len;
+	}
+	return n;
+}
+
+void
+chunk_grown(
+	struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct, uint32_t len)
+{
+	struct chunk *c, *rest;
+
+	q->len = len;
+	q->tail = NULL;
+	for (c = q->head; c != NULL && len > 0; c = c->next) {
+		c->end = RTE_MIN(len, CHUNK_DATA_LEN);
+		len -= c->end;
+		q->tail = c;
+	}
+	rest = c;
+	if (q->tail != NULL)
+		q->tail->next = NULL;
+	else
+		q->head = NULL;
+	while (rest != NULL) {
+		c = rest->next;
+		chunk_put(pool, acct, rest);
+		rest = c;
+	}
+}
+
+uint32_t
+chunk_iov(const struct chunk_queue *q, uint32_t off, uint32_t len, struct iovec *iov,
+	uint32_t max_iov, uint32_t *out_len)
+{
+	uint32_t n = 0, total = 0;
+
+	for (struct chunk *c = q->head; c != NULL && len > 0 && n < max_iov; c = c->next) {
+		uint32_t have = c->end - c->start;
+
+		if (off >= have) {
+			off -= have;
+			continue;
+		}
+		iov[n].iov_base = c->data + c->start + off;
+		iov[n].iov_len = RTE_MIN(have - off, len);
+		len -= iov[n].iov_len;
+		total += iov[n].iov_len;
+		off = 0;
+		n++;
+	}
+	*out_len = total;
+	return n;
+}
+
+uint32_t
+chunk_read_segs(const struct chunk_queue *q, uint32_t len, const struct vq_seg *segs,
+	uint16_t nb_segs, uint32_t dst_off)
+{
+	uint32_t done = 0;
+
+	for (const struct chunk *c = q->head; c != NULL && len > 0; c = c->next) {
+		uint32_t n = RTE_MIN((uint32_t)(c->end - c->start), len);
+
+		n = seg_write(segs, nb_segs, dst_off + done, c->data + c->start, n);
+		done += n;
+		len -= n;
+	}
+	return done;
+}
+
+uint32_t
+chunk_peek(const struct chunk_queue *q, void *dst, uint32_t len)
+{
+	uint32_t done = 0;
+
+	for (const struct chunk *c = q->head; c != NULL && done < len; c = c->next) {
+		uint32_t n = RTE_MIN((uint32_t)(c->end - c->start), len - done);
+
+		memcpy((uint8_t *)dst + done, c->data + c->start, n);
+		done += n;
+	}
+	return done;
+}
+
+void
+chunk_poke(struct chunk_queue *q, uint32_t off, const void *src, uint32_t len)
+{
+	const uint8_t *p = src;
+
+	for (struct chunk *c = q->head; c != NULL && len > 0; c = c->next) {
+		uint32_t have = c->end - c->start, n;
+
+		if (off >= have) {
+			off -= have;
+			continue;
+		}
+		n = RTE_MIN(have - off, len);
+		memcpy(c->data + c->start + off, p, n);
+		p += n;
+		len -= n;
+		off = 0;
+	}
+}
+
+void
+chunk_consume(
+	struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct, uint32_t len)
+{
+	while (q->head != NULL) {
+		struct chunk *c = q->head;
+		uint32_t n = RTE_MIN((uint32_t)(c->end - c->start), len);
+
+		c->start += n;
+		q->len -= n;
+		len -= n;
+		if (c->start < c->end)
+			return;
+		q->head = c->next;
+		chunk_put(pool, acct, c);
+	}
+	q->tail = NULL;
+}
+
+void
+chunk_clear(struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct)
+{
+	while (q->head != NULL) {
+		struct chunk *c = q->head;
+
+		q->head = c->next;
+		chunk_put(pool, acct, c);
+	}
+	q->tail = NULL;
+	q->len = 0;
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef VSOCK_CHUNK_H
+#define VSOCK_CHUNK_H
+
+/**
+ * @file
+ * Pool memory for bytes that neither guest memory nor a socket can hold: chunks from one mempool,
+ * queues of them, and the accounts that bound what each port may take.
+ *
+ * Context of everything but chunk_pool_create(): the lcore that owns the queue and the account.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "ring/gmem.h"
+
+#define CHUNK_LEN      4096u
+#define CHUNK_DATA_LEN (CHUNK_LEN - 16)
+
+struct chunk {
+	struct chunk *next;
+	uint16_t start; /**< first byte that was not consumed */
+	uint16_t end;   /**< first free byte */
+	uint32_t reserved;
+	uint8_t data[CHUNK_DATA_LEN];
+};
+_Static_assert(sizeof(struct chunk) == CHUNK_LEN, "a chunk fills its slot");
+
+/**
+ * What one port holds of the pool: a share of its own, which nobody else can take, and beyond it
+ * some of what all have in common.
+ */
+struct chunk_account {
+	uint32_t nb_used;
+	uint32_t nb_max;        /**< its own share */
+	uint32_t nb_common;     /**< of nb_used, taken from the common part */
+	uint32_t nb_common_max; /**< as much as it may have of that */
+};
+
+/** A byte queue. */
+struct chunk_queue {
+	struct chunk *head;
+	struct chunk *tail;
+	uint32_t len; /**< bytes */
+};
+
+struct rte_mempool;
+
+/**
+ * Create the pool, as large as LIMIT_POOL_LEN or what EAL's memory has room for.
+ * Context: control, once. @return 0; -ENOMEM.
+ */
+int chunk_pool_create(struct rte_mempool **out, uint32_t *nb_chunks);
+
+/** Set aside @p nb chunks for the common part. Context: control, before any account is used. */
+void chunk_set_common(uint32_t nb);
+
+/**
+ * Divide the pool: one half in shares, one in common, of which an account may have a quarter.
+ * Context: the accounts' owner.
+ * @param nb_chunks in the pool. @param nb_accounts that share it.
+ */
+void chunk_share(struct chunk_account *acct, uint32_t nb_chunks, uint32_t nb_accounts);
+
+/**
+ * Append @p len bytes of segments from byte @p off on.
+ * @return 0; -ENOBUFS when the account is at its limit or the pool is empty: nothing was appended.
+ */
+int chunk_append_segs(struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct,
+	const struct vq_seg *segs, uint16_t nb_segs, uint32_t off, uint32_t len);
+
+/** Append a record in front of such bytes: both or neither. @return 0; -ENOBUFS as above. */
+int chunk_append_record(struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct,
+	const void *record, uint32_t record_len, const struct vq_seg *segs, uint16_t nb_segs,
+	uint32_t off, uint32_t len);
+
+/** Append bytes. @return 0; -ENOBUFS as above. */
+int chunk_append(struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct,
+	const void *src, uint32_t len);
+
+/**
+ * Make room for @p len bytes in an empty queue and describe it as iovecs, for recvmsg();
+ * chunk_grown() follows.
+ * @return iovecs; 0 when there is no memory (nothing was taken).
+ */
+uint32_t chunk_reserve(struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct,
+	uint32_t len, struct iovec *iov, uint32_t max_iov);
+
+/** Account @p len bytes that were stored after chunk_reserve(); what is unused goes back. */
+void chunk_grown(
+	struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct, uint32_t len);
+
+/** Describe the first @p len bytes as iovecs. @return iovecs; @p out_len the bytes described. */
+uint32_t chunk_iov(const struct chunk_queue *q, uint32_t off, uint32_t len, struct iovec *iov,
+	uint32_t max_iov, uint32_t *out_len);
+
+/** Copy the first @p len bytes into segments at @p dst_off. @return bytes copied. */
+uint32_t chunk_read_segs(const struct chunk_queue *q, uint32_t len, const struct vq_seg *segs,
+	uint16_t nb_segs, uint32_t dst_off);
+
+/** Copy out the first bytes without taking them. @return bytes copied. */
+uint32_t chunk_peek(const struct chunk_queue *q, void *dst, uint32_t len);
+
+/** Overwrite bytes that were appended, @p off from the first one. */
+void chunk_poke(struct chunk_queue *q, uint32_t off, const void *src, uint32_t len);
+
+/** Take @p len bytes off the front; empty chunks go back to the pool. */
+void chunk_consume(
+	struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct, uint32_t len);
+
+/** Give everything back. */
+void chunk_clear(struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct);
+
+#endif

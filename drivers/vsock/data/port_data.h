@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef VSOCK_PORT_DATA_H
+#define VSOCK_PORT_DATA_H
+
+/**
+ * @file
+ * A port as the data plane sees it.
+ *
+ * Legend:
+ *  [C] constant from port_create() on; anyone may read.
+ *  [L] the owning lcore, which gets the port through lcore_call(); nobody else.
+ *  [K] the control plane, under port_mutex of port.c.
+ *  [A] atomic: written by one side, a hint for the others.
+ */
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include <rte_common.h>
+
+#include <wq.h>
+
+#include "data/chunk.h"
+#include "data/conn.h"
+#include "vsock_limits.h"
+#include "control/port.h"
+#include "data/stats.h"
+#include "ring/vq.h"
+
+struct lcore;
+struct ctl_request;
+struct host_listener;
+
+/** An RST for a packet without a connection. */
+struct reply {
+	uint64_t src_cid;
+	uint32_t src_port;
+	uint32_t dst_port;
+	uint16_t type;
+};
+
+/** What one other guest has waiting at this port. */
+struct pair {
+	uint32_t nb_held_descs; /* of its TX ring */
+	uint32_t pool_len;      /* bytes of its data in the pool */
+};
+
+/** Segments of an RX buffer that direct.c fills; longer chains are left to to_guest.c. */
+#define DIRECT_MAX_SEGS 4
+
+/** An RX buffer that is being filled with one connection's data; see direct.h. */
+struct direct_buffer {
+	struct conn *conn; /* NULL: none is open */
+	struct port *next; /* on the lcore's list of ports with an open buffer */
+	struct vq_chain chain;
+	struct vq_seg segs[DIRECT_MAX_SEGS];
+	uint32_t len;  /* payload so far */
+	uint32_t room; /* for payload */
+	uint32_t flags;
+};
+
+struct port {
+	/* Touched for every burst. */
+	_Alignas(RTE_CACHE_LINE_SIZE) struct vq vq[PORT_NB_QUEUES]; /* [L] */
+	struct lcore *lcore;                                        /* [C] after port_create() */
+	uint32_t cid;                                               /* [C] */
+	uint32_t gen;                                               /* [C] */
+	uint16_t id;                                                /* [C] */
+	bool running;                   /* [L] has a device and is not being settled */
+	bool active;                    /* [L] polled; else waiting for a kick */
+	bool in_ready;                  /* [L] on the lcore's ready list */
+	bool starved;                   /* [L] has packets for the guest, which posted no buffer */
+	bool blocked;                   /* [L] its TX queue is not read: see from_guest.c */
+	bool in_flush;                  /* [L] has used entries to show */
+	bool kicks_on;                  /* [L] the driver was asked for kicks */
+	bool seqpacket;                 /* [L] the driver knows seqpacket */
+	bool rx_kicks_on;               /* [L] for RX buffers, too */
+	TAILQ_ENTRY(port) active_entry; /* [L] */
+	TAILQ_ENTRY(port) ready_entry;  /* [L] */
+	TAILQ_ENTRY(port) flush_entry;  /* [L] */
+	uint64_t idle_since;            /* [L] TSC of the last work; 0: busy */
+	struct direct_buffer open;      /* [L] */
+	struct conn_list ready;         /* [L] connections with something for the guest */
+	uint16_t replies_head;          /* [L] */
+	uint16_t nb_replies;            /* [L] */
+	struct conn_table conns;        /* [L] */
+	struct chunk_account pool;      /* [L] */
+	uint32_t nb_pkts_out;           /* [L] packet objects under way for its guest */
+	struct port_stats stats;        /* [L] */
+	struct pair *pairs;             /* [L] by port id; what other guests have here */
+
+	TAILQ_ENTRY(port) busy_entry; /* [L] ports with a settle or clear under way */
+
+	int kick_fd[PORT_NB_QUEUES]; /* [L] */
+	int call_fd[PORT_NB_QUEUES]; /* [L] */
+	struct gmem *mem;            /* [L] */
+	bool attached;               /* [L] a front end is or was there; requests may wait */
+	volatile int fault;          /* [A] gmem_guard */
+	uint32_t host_port_next;     /* [L] host ports for connections from host programs */
+	struct reply replies[LIMIT_NB_REPLIES]; /* [L] */
+
+	/* Settle and clear: the request that is told when it is done. */
+	struct ctl_request *settle; /* [L] */
+	struct ctl_request *clear;  /* [L] */
+	uint64_t revoked_mask;      /* [L] lcores that were told to give our loans back */
+	uint32_t clear_next;        /* [L] next connection to end */
+
+	struct port_conf conf;          /* [C] */
+	uint64_t groups_mask;           /* [C] */
+	struct port_indices stopped_at; /* [K] */
+	bool has_stopped_at;            /* [K] */
+	bool device;                    /* [A] */
+	bool started;                   /* [K] */
+	struct host_listener *listener; /* [K] */
+	pthread_mutex_t clear_mutex;    /* one settle_clear() at a time */
+	struct wq_work broken_work;     /* queued by [L], run by the slow path */
+	uint16_t broken_reason;         /* [A] enum drop_reason, for broken_work */
+};
+_Static_assert(sizeof(struct vq) == RTE_CACHE_LINE_SIZE, "a queue is one cache line");
+_Static_assert(offsetof(struct port, stats) <= 512, "what a burst touches lies together");
+
+TAILQ_HEAD(port_list, port);
+
+/** Report a broken device and reset its connections, on the slow path. Context: the lcore. */
+void port_broken_later(struct port *port, enum drop_reason reason);
+
+#endif

@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "conn/conn_end.h"
+#include "wire/credit.h"
+#include "host/host.h"
+#include "host/host_peek.h"
+#include "conn/loan.h"
+#include "lcore/slow.h"
+#include "switch/to_guest.h"
+
+/* Host ports of connections that host programs begin: above what guests listen on by habit. */
+#define HOST_PORT_FIRST 0x40000000u
+
+static struct conn *
+new_conn(struct lcore *lc, struct port *port, uint32_t local_port, uint32_t peer_port,
+	struct slow_job *job)
+{
+	struct conn *c = conn_add(&port->conns, local_port, VSOCK_CID_HOST, peer_port);
+
+	if (c == NULL)
+		return NULL;
+	c->port = port;
+	c->is_host = true;
+	c->serial = lcore_serial(lc);
+	c->buf_alloc = port->conf.buf_alloc;
+	c->host.fd = -1;
+	c->host.job = job;
+	c->host.burst_head = -1;
+	c->host.recv_hint = 1;
+	job->port_id = port->id;
+	job->port_gen = port->gen;
+	job->local_port = local_port;
+	job->peer_port = peer_port;
+	job->serial = c->serial;
+	job->uds = port->conf.uds;
+	job->buf_alloc = port->conf.buf_alloc;
+	return c;
+}
+
+enum drop_reason
+host_request(struct lcore *lc, struct port *port, const struct wire_hdr *hdr)
+{
+	struct slow_job *job;
+	struct conn *c;
+
+	if (port->conf.uds[0] == '\0')
+		return DROP_NO_HOST_PATH;
+	job = slow_job_get(lc);
+	if (job == NULL)
+		return DROP_NO_RESOURCES;
+	c = new_conn(lc, port, hdr->src_port, hdr->dst_port, job);
+	if (c == NULL) {
+		slow_job_put(lc, job);
+		return DROP_CONN_LIMIT;
+	}
+	c->state = CONN_FROM_GUEST;
+	c->type = hdr->type;
+	c->request_sent = true;
+	c->guest_buf_alloc = hdr->buf_alloc;
+	c->guest_buf_alloc_max = hdr->buf_alloc;
+	c->guest_fwd_cnt = hdr->fwd_cnt;
+	job->conn_type = hdr->type;
+	slow_job_ask(job, SLOW_CONNECT);
+	return DROP_NONE;
+}
+
+static int
+poll_socket(struct lcore *lc, struct conn *c, int op, uint32_t more)
+{
+	struct epoll_event ev = {
+		.events = EPOLLIN | EPOLLRDHUP | EPOLLET | more,
+		.data.u64 = (uintptr_t)c | EPOLL_TAG_CONN,
+	};
+
+	if (epoll_ctl(lc->epoll_fd, op, c->host.fd, &ev) != 0)
+		return -errno;
+	lc->nb_watched += !c->host.polled;
+	c->host.polled = true;
+	return 0;
+}
+
+void
+host_want_writable(struct lcore *lc, struct conn *c, bool want)
+{
+	if (c->host.epoll_out == want)
+		return;
+	if (poll_socket(lc, c, EPOLL_CTL_MOD, want ? EPOLLOUT : 0) == 0)
+		c->host.epoll_out = want;
+	if (want && c->timer == CONN_TIMER_NONE)
+		lcore_timer(lc, c, CONN_TIMER_LOOK);
+}
+
+/*
+ * Whether the program has all that a close() would tell it, so that the close() itself has time.
+ * shutdown() never waits. Bytes that the program sent and nobody took are an error to it, which
+ * only close() says.
+ */
+static bool
+shut(const struct conn *c)
+{
+	return c->host.hup ||
+		(c->host.fd >= 0 && !c->host.readable && shutdown(c->host.fd, SHUT_RDWR) == 0);
+}
+
+void
+host_close(struct lcore *lc, struct conn *c)
+{
+	bool later = c->host.job != NULL && shut(c);
+
+	if (c->host.polled) {
+		epoll_ctl(lc->epoll_fd, EPOLL_CTL_DEL, c->host.fd, NULL);
+		c->host.polled = false;
+		lc->nb_watched--;
+	}
+	c->host.fd = -1;
+	c->host.readable = false;
+	if (later)
+		slow_job_close_later(c->host.job);
+	else if (c->host.job != NULL)
+		slow_job_ask(c->host.job, SLOW_CLOSE);
+	c->host.job = NULL;
+	chunk_clear(&c->host.backlog, lc->chunks, &c->port->pool);
+	c->host.msg_open = false;
+}
+
+/* The connection that an answer of the slow path is for, if it is still there. */
+static struct conn *
+find_answered(struct lcore *lc, const struct inbox_msg *msg)
+{
+	struct port *port = lcore_port(lc, msg->port_id, msg->port_gen);
+	struct conn *c;
+
+	if (port == NULL)
+		return NULL;
+	c = conn_find(&port->conns, msg->local_port, VSOCK_CID_HOST, msg->peer_port);
+	return c != NULL && c->serial == msg->serial && c->is_host ? c : NULL;
+}
+
+void
+host_connected(struct lcore *lc, const struct inbox_msg *msg)
+{
+	struct conn *c = find_answered(lc, msg);
+
+	/* Ended meanwhile: the job closes the socket, it was asked to. */
+	if (c == NULL || c->state != CONN_FROM_GUEST)
+		return;
+	if (msg->fd < 0) {
+		conn_end_both(lc, c, msg->reason);
+		return;
+	}
+	c->host.fd = msg->fd;
+	if (c->type == WIRE_TYPE_SEQPACKET)
+		c->buf_alloc = RTE_MIN(c->buf_alloc, msg->buf_alloc);
+	if (poll_socket(lc, c, EPOLL_CTL_ADD, 0) != 0) {
+		conn_end_both(lc, c, DROP_NO_RESOURCES);
+		return;
+	}
+	c->state = CONN_OPEN;
+	c->port->stats.conns_opened++;
+	c->ctl |= CONN_CTL_RESPONSE;
+	to_guest_ready(lc, c);
+}
+
+static uint32_t
+free_host_port(struct port *port, uint32_t guest_port)
+{
+	for (unsigned int i = 0; i <= port->conns.nb_max; i++) {
+		uint32_t p =
+			HOST_PORT_FIRST + port->host_port_next++ % (UINT32_MAX - HOST_PORT_FIRST);
+
+		if (conn_find(&port->conns, guest_port, VSOCK_CID_HOST, p) == NULL)
+			return p;
+	}
+	return 0; /* as many connections to one guest port as the table holds */
+}
+
+static enum drop_reason
+connect_to_guest(
+	struct lcore *lc, struct port *port, const struct inbox_msg *msg, struct slow_job *job)
+{
+	uint32_t host_port;
+	struct conn *c;
+
+	if (!port->attached || port->clear != NULL)
+		return DROP_NO_GUEST;
+	if (msg->conn_type == WIRE_TYPE_SEQPACKET && !port->seqpacket)
+		return DROP_BAD_TYPE;
+	host_port = free_host_port(port, msg->local_port);
+	c = host_port == 0 ? NULL : new_conn(lc, port, msg->local_port, host_port, job);
+	if (c == NULL)
+		return DROP_CONN_LIMIT;
+	c->state = CONN_TO_GUEST;
+	c->type = msg->conn_type;
+	c->host.fd = msg->fd;
+	if (c->type == WIRE_TYPE_SEQPACKET)
+		c->buf_alloc = RTE_MIN(c->buf_alloc, msg->buf_alloc);
+	job->conn_type = msg->conn_type;
+	if (poll_socket(lc, c, EPOLL_CTL_ADD, 0) != 0) {
+		port->stats.drops[DROP_NO_RESOURCES]++;
+		conn_end_free(lc, c); /* closes by the job */
+		return DROP_NONE;
+	}
+	c->ctl |= CONN_CTL_REQUEST;
+	lcore_timer(lc, c, CONN_TIMER_CONNECT);
+	to_guest_ready(lc, c);
+	return DROP_NONE;
+}
+
+void
+host_connect(struct lcore *lc, const struct inbox_msg *msg)
+{
+	struct port *port = lcore_port(lc, msg->port_id, msg->port_gen);
+	struct slow_job *job = slow_job_get(lc);
+	enum drop_reason reason;
+
+	if (job == NULL) {
+		/* The one close() on an lcore: there is nobody left to ask. */
+		close(msg->fd);
+		if (port != NULL)
+			port->stats.drops[DROP_NO_RESOURCES]++;
+		return;
+	}
+	job->fd = msg->fd;
+	reason = port == NULL ? DROP_NO_GUEST : connect_to_guest(lc, port, msg, job);
+	if (reason == DROP_NONE)
+		return;
+	if (port != NULL)
+		port->stats.drops[reason]++;
+	slow_job_ask(job, SLOW_CLOSE);
+}
+
+void
+host_established(struct lcore *lc, struct conn *c)
+{
+	char line[32];
+	int len = snprintf(line, sizeof(line), "OK %u\n", c->peer_port);
+
+	/* Nothing was sent before: the socket's buffer is empty. */
+	if (send(c->host.fd, line, len, MSG_DONTWAIT | MSG_NOSIGNAL) != len) {
+		conn_end_both(lc, c, DROP_HOST_ERROR);
+		return;
+	}
+	c->host.readable = true;
+	to_guest_ready(lc, c);
+}
+
+void
+host_shutdown(struct lcore *lc, struct conn *c)
+{
+	if (c->shut_from_guest == WIRE_SHUTDOWN_BOTH) {
+		if (c->host.backlog.len == 0) {
+			host_close(lc, c);
+			conn_end_guest_now(lc, c);
+			return;
+		}
+		/* The program gets the rest; the guest gets its RST then. */
+		loan_purge(lc, c);
+		c->ctl = 0;
+		c->state = CONN_FLUSHING;
+		lcore_timer(lc, c, CONN_TIMER_LINGER);
+		return;
+	}
+	if (c->host.job == NULL)
+		return; /* the program is gone, the guest is about to learn */
+	if ((c->shut_from_guest & WIRE_SHUTDOWN_RCV) != 0)
+		slow_job_ask(c->host.job, SLOW_SHUT_RD);
+	if ((c->shut_from_guest & WIRE_SHUTDOWN_SEND) != 0 && c->host.backlog.len == 0)
+		slow_job_ask(c->host.job, SLOW_SHUT_WR);
+}
+
+void
+host_detach(struct lcore *lc, struct conn *c)
+{
+	(void)lc;
+	conn_detach(&c->port->conns, c);
+}
+
+void
+host_backlog_empty(struct lcore *lc, struct conn *c)
+{
+	host_want_writable(lc, c, false);
+	if (c->state == CONN_FLUSHING) {
+		host_close(lc, c);
+		conn_end_guest_now(lc, c);
+	} else if ((c->shut_from_guest & WIRE_SHUTDOWN_SEND) != 0) {
+		slow_job_ask(c->host.job, SLOW_SHUT_WR);
+	}
+}
+
+void
+host_eof(struct lcore *lc, struct conn *c)
+{
+	c->host.eof = true;
+	c->host.readable = false;
+	if (c->host.hup && (c->host.lost || c->host.backlog.len > 0)) {
+		/* It closed with bytes of the guest unread: the guest has to know. */
+		c->port->stats.drops[DROP_HOST_ERROR]++;
+		host_close(lc, c);
+		conn_end_guest(lc, c);
+		return;
+	}
+	c->shut_to_guest |= WIRE_SHUTDOWN_SEND;
+	if (c->host.hup) {
+		c->shut_to_guest = WIRE_SHUTDOWN_BOTH;
+		c->state = CONN_CLOSING;
+		host_close(lc, c);
+	}
+	c->ctl |= CONN_CTL_SHUTDOWN;
+	to_guest_ready(lc, c);
+}
+
+/* Without credit nothing is read, so that the end has to be looked for. */
+static bool
+at_eof(const struct conn *c)
+{
+	char byte;
+
+	if (c->type == WIRE_TYPE_SEQPACKET)
+		return host_peek(c->host.fd) == 0;
+	return recv(c->host.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+static void
+event_open(struct lcore *lc, struct conn *c)
+{
+	if (c->host.hup && (c->host.eof || (c->shut_from_guest & WIRE_SHUTDOWN_RCV) != 0)) {
+		host_eof(lc, c);
+		return;
+	}
+	if (host_recv_possible(c))
+		to_guest_ready(lc, c);
+	else if (c->host.readable && TAILQ_EMPTY(&c->data) &&
+		credit_free(c->guest_buf_alloc, c->tx_cnt, c->guest_fwd_cnt) == 0 && at_eof(c))
+		host_eof(lc, c);
+}
+
+void
+host_event(struct lcore *lc, struct conn *c, uint32_t events)
+{
+	if (c->state == CONN_NONE || c->host.fd < 0)
+		return; /* ended in this very loop */
+	if ((events & (EPOLLHUP | EPOLLERR)) != 0)
+		c->host.hup = true;
+	if ((events & EPOLLOUT) != 0 && c->host.backlog.len > 0) {
+		host_send_backlog(lc, c);
+		if (c->state == CONN_NONE || c->host.fd < 0)
+			return;
+	}
+	if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) == 0)
+		return;
+	c->host.readable = !c->host.eof;
+	switch (c->state) {
+	case CONN_TO_GUEST:
+		if (c->host.hup) {
+			/* The program gave up before the guest answered. */
+			host_close(lc, c);
+			conn_end_guest(lc, c);
+		}
+		break;
+	case CONN_FLUSHING:
+		if (c->host.hup)
+			conn_end_both(lc, c, DROP_HOST_ERROR);
+		break;
+	case CONN_OPEN:
+		event_open(lc, c);
+		break;
+	default:
+		break;
+	}
+}
+
+void
+host_credit(struct lcore *lc, const struct inbox_msg *msg)
+{
+	struct conn *c = find_answered(lc, msg);
+
+	if (c == NULL || c->state != CONN_OPEN || c->fwd_cnt == c->fwd_cnt_told)
+		return;
+	c->ctl |= CONN_CTL_CREDIT_UPDATE;
+	to_guest_ready(lc, c);
+}

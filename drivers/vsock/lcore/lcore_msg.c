@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <unistd.h>
+
+#include <rte_debug.h>
+
+#include "lcore/lcore_msg.h"
+#include "lcore/slow.h"
+
+/* More than this on its way to one lcore, and guests' chains stay in their rings. */
+#define STAGED_MAX (LIMIT_NB_XRING / 4)
+
+_Static_assert(LIMIT_NB_LCORES <= 64, "an lcore is a bit of staged_mask");
+
+static struct lcore **all;
+
+void
+lcore_msg_init(struct lcore **lcores)
+{
+	all = lcores;
+}
+
+/* ---- packet objects ---- */
+
+struct pkt *
+lcore_pkt_get(struct lcore *lc)
+{
+	struct pkt *p = TAILQ_FIRST(&lc->free_pkts);
+
+	if (p == NULL)
+		return NULL;
+	TAILQ_REMOVE(&lc->free_pkts, p, next);
+	lc->nb_free_pkts--;
+	return p;
+}
+
+void
+lcore_pkt_put(struct lcore *lc, struct pkt *p)
+{
+	RTE_ASSERT(p->home == lc->index);
+	TAILQ_INSERT_HEAD(&lc->free_pkts, p, next);
+	lc->nb_free_pkts++;
+}
+
+/* ---- between lcores ---- */
+
+void
+lcore_send(struct lcore *lc, unsigned int to, struct pkt *p)
+{
+	struct xlcore_out *out = &lc->out[to];
+
+	TAILQ_INSERT_TAIL(&out->staged, p, next);
+	out->nb_staged++;
+	lc->staged_mask |= UINT64_C(1) << to;
+}
+
+bool
+lcore_is_congested(const struct lcore *lc, unsigned int to)
+{
+	return lc->out[to].nb_staged >= STAGED_MAX;
+}
+
+bool
+lcore_wake(struct lcore *lc)
+{
+	const uint64_t one = 1;
+
+	/* Pairs with the fence in sleep_until_kicked(). */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&lc->sleeping, __ATOMIC_RELAXED) == 0)
+		return false;
+	(void)!write(lc->wake_fd, &one, sizeof(one));
+	return true;
+}
+
+void
+lcore_send_staged(struct lcore *lc)
+{
+	for (uint64_t mask = lc->staged_mask; mask != 0; mask &= mask - 1) {
+		unsigned int to = (unsigned int)__builtin_ctzll(mask), sent = 0;
+		struct xlcore_out *out = &lc->out[to];
+
+		while (out->nb_staged > 0) {
+			struct pkt *burst[32], *p = TAILQ_FIRST(&out->staged);
+			unsigned int n = 0, done;
+
+			for (; p != NULL && n < RTE_DIM(burst); p = TAILQ_NEXT(p, next))
+				burst[n++] = p;
+			/* Off the list first: what is in the ring is the other lcore's. */
+			for (done = 0; done < n; done++)
+				TAILQ_REMOVE(&out->staged, burst[done], next);
+			done = rte_ring_sp_enqueue_burst(out->ring, (void **)burst, n, NULL);
+			for (unsigned int i = n; i > done; i--)
+				TAILQ_INSERT_HEAD(&out->staged, burst[i - 1], next);
+			out->nb_staged -= done;
+			sent += done;
+			if (done < n)
+				break; /* full: the rest waits here */
+		}
+		if (out->nb_staged == 0)
+			lc->staged_mask &= ~(UINT64_C(1) << to);
+		if (sent == 0)
+			continue;
+		lc->stats.xlcore_messages += sent;
+		if (lcore_wake(all[to]))
+			lc->stats.wakeups_sent++;
+	}
+}
+
+/* ---- the inbox ---- */
+
+/*
+ * Producers take turns by a mutex instead of a ring mode for many of them: one that loses its CPU
+ * holds up what comes behind it in either case, and this way the others sleep, and the lcore's side
+ * stays that of a ring with one producer.
+ */
+static bool
+inbox_put(struct lcore *lc, const struct inbox_msg *msg)
+{
+	int ret;
+
+	pthread_mutex_lock(&lc->inbox_mutex);
+	ret = rte_ring_sp_enqueue_bulk_elem(
+		lc->inbox, (void *)(uintptr_t)msg, sizeof(*msg), 1, NULL);
+	pthread_mutex_unlock(&lc->inbox_mutex);
+	return ret == 1;
+}
+
+void
+lcore_post(struct lcore *lc, const struct inbox_msg *msg)
+{
+	while (!inbox_put(lc, msg)) {
+		/* Answers of the slow path wait in the worker. */
+		lcore_wake(lc);
+		wq_block_begin();
+		usleep(100);
+		wq_block_end();
+	}
+	lcore_wake(lc);
+}
+
+int
+lcore_call(struct lcore *lc, ctl_fn fn, void *arg)
+{
+	struct ctl_request req = {.fn = fn, .arg = arg};
+	struct inbox_msg msg = {.type = INBOX_CALL, .request = &req};
+	int ret;
+
+	sem_init(&req.done, 0, 0);
+	lcore_post(lc, &msg);
+	do {
+		ret = sem_wait(&req.done);
+	} while (ret != 0 && errno == EINTR);
+	sem_destroy(&req.done);
+	return req.result;
+}
+
+void
+ctl_complete(struct ctl_request *req, int result)
+{
+	req->result = result;
+	sem_post(&req->done);
+}
+
+static bool
+quit(struct lcore *lc, struct ctl_request *req)
+{
+	(void)req;
+	lc->quit = true;
+	return true;
+}
+
+void
+lcore_quit(struct lcore *lc)
+{
+	lcore_call(lc, quit, NULL);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef VSOCK_DEVARGS_H
+#define VSOCK_DEVARGS_H
+
+/**
+ * @file
+ * The arguments of a vsock_vhost vdev. Pure: no EAL, no files, no log.
+ */
+
+#include <stddef.h>
+
+#include "control/port.h"
+
+/** Enough for any line that devargs_parse() writes; longer values are shortened. */
+#define DEVARGS_ERR_LEN 256
+
+#define DEVARGS_BUF_ALLOC_MIN     (4u * 1024)
+#define DEVARGS_BUF_ALLOC_DEFAULT (256u * 1024)
+#define DEVARGS_BUF_ALLOC_MAX     (16u * 1024 * 1024)
+#define DEVARGS_MAX_CONNS_DEFAULT 4096u
+#define DEVARGS_MAX_CONNS_MAX     65536u
+
+/**
+ * Parse and check "key=value,key=value,…".
+ * Context: any.
+ * @param name the vdev's name, e.g. "vsock_vhost0". @param args may be NULL or empty.
+ * @param conf filled, defaults included; undefined after an error.
+ * @param err one line without a newline: "vsock_vhost0: cid=2: must be …".
+ * @return 0; -EINVAL unknown key, bad, missing or empty value, a key given twice; -ENAMETOOLONG a
+ *   name or a path that is too long.
+ */
+int devargs_parse(
+	const char *name, const char *args, struct port_conf *conf, char *err, size_t err_len);
+
+#endif

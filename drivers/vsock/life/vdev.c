@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include <rte_eal.h>
+#include <rte_log.h>
+
+#include "life/devargs.h"
+#include "control/port.h"
+#include "life/vdev.h"
+#include "life/vdev_compat.h"
+#include "vhost/vhost.h"
+#include "base/vsock_log.h"
+
+#define DRIVER_NAME "vsock_vhost"
+
+struct vdev {
+	TAILQ_ENTRY(vdev) next;
+	struct port *port;
+};
+
+/*
+ * EAL plugs devices from whichever thread asks. The lock is held for as long as a device takes to
+ * start or to stop: no two of them at the same time.
+ */
+static pthread_mutex_t vdevs_lock = PTHREAD_MUTEX_INITIALIZER;
+static TAILQ_HEAD(, vdev) vdevs = TAILQ_HEAD_INITIALIZER(vdevs); /* vdevs_lock */
+static bool switch_runs;                                         /* vdevs_lock */
+static unsigned int nb_failed;                                   /* atomic */
+
+int vsock_logtype = RTE_LOGTYPE_USER1;
+
+static struct vdev *
+find_by_name(const char *name)
+{
+	struct vdev *vdev;
+
+	TAILQ_FOREACH (vdev, &vdevs, next)
+		if (strcmp(port_conf_of(vdev->port)->name, name) == 0)
+			break;
+	return vdev;
+}
+
+/* port_create() refuses the same; here is known which key to name. */
+static int
+check_unique(const struct port_conf *conf)
+{
+	const struct port_conf *other;
+	struct vdev *vdev;
+
+	TAILQ_FOREACH (vdev, &vdevs, next) {
+		other = port_conf_of(vdev->port);
+		if (other->cid == conf->cid) {
+			VSOCK_LOG(ERR, "%s: cid=%u: already used by %s", conf->name, conf->cid,
+				other->name);
+			return -EEXIST;
+		}
+		if (strcmp(other->iface, conf->iface) == 0 ||
+			strcmp(other->uds, conf->iface) == 0) {
+			VSOCK_LOG(ERR, "%s: iface=%s: already used by %s", conf->name, conf->iface,
+				other->name);
+			return -EEXIST;
+		}
+		if (conf->uds[0] != '\0' &&
+			(strcmp(other->uds, conf->uds) == 0 ||
+				strcmp(other->iface, conf->uds) == 0)) {
+			VSOCK_LOG(ERR, "%s: uds=%s: already used by %s", conf->name, conf->uds,
+				other->name);
+			return -EEXIST;
+		}
+	}
+	return 0;
+}
+
+static void
+log_create_error(const struct port_conf *conf, int error)
+{
+	switch (error) {
+	case -EEXIST:
+		VSOCK_LOG(ERR, "%s: cid=%u: the cid, iface or uds is already used", conf->name,
+			conf->cid);
+		break;
+	case -EINVAL:
+		VSOCK_LOG(ERR, "%s: lcore=%d: not an lcore that polls", conf->name, conf->lcore);
+		break;
+	case -ENOSPC:
+		VSOCK_LOG(ERR, "%s: cid=%u: too many guests", conf->name, conf->cid);
+		break;
+	default:
+		VSOCK_LOG(ERR, "%s: cid=%u: %s", conf->name, conf->cid, strerror(-error));
+		break;
+	}
+}
+
+/* Both steps log their errors. */
+static int
+vdev_start(struct vdev *vdev)
+{
+	int rc;
+
+	rc = port_start(vdev->port);
+	if (rc == 0)
+		rc = vhost_attach(vdev->port);
+	return rc;
+}
+
+static void
+vdev_destroy(struct vdev *vdev)
+{
+	TAILQ_REMOVE(&vdevs, vdev, next);
+	port_destroy(vdev->port);
+	free(vdev);
+}
+
+/* vdevs_lock is held. */
+static int
+vdev_create(const char *name, const char *args)
+{
+	char err[DEVARGS_ERR_LEN];
+	struct port_conf conf;
+	struct vdev *vdev;
+	int rc;
+
+	rc = devargs_parse(name, args, &conf, err, sizeof(err));
+	if (rc != 0) {
+		VSOCK_LOG(ERR, "%s", err);
+		return rc;
+	}
+	rc = check_unique(&conf);
+	if (rc != 0)
+		return rc;
+	vdev = calloc(1, sizeof(*vdev));
+	if (vdev == NULL) {
+		log_create_error(&conf, -ENOMEM);
+		return -ENOMEM;
+	}
+	rc = port_create(&conf, &vdev->port);
+	if (rc != 0) {
+		log_create_error(&conf, rc);
+		free(vdev);
+		return rc;
+	}
+	TAILQ_INSERT_TAIL(&vdevs, vdev, next);
+	if (!switch_runs)
+		return 0;
+	rc = vdev_start(vdev);
+	if (rc != 0)
+		vdev_destroy(vdev);
+	return rc;
+}
+
+static int
+vdev_probe(struct rte_vdev_device *dev)
+{
+	const char *name = rte_vdev_device_name(dev);
+	int rc;
+
+	if (rte_eal_process_type() != RTE_PROC_PRIMARY) {
+		VSOCK_LOG(ERR, "%s: only in the primary process", name);
+		return -ENOTSUP;
+	}
+	pthread_mutex_lock(&vdevs_lock);
+	rc = vdev_create(name, rte_vdev_device_args(dev));
+	pthread_mutex_unlock(&vdevs_lock);
+	if (rc != 0)
+		__atomic_fetch_add(&nb_failed, 1, __ATOMIC_RELAXED);
+	/* EAL takes -EEXIST for a device that is probed already, which is success. */
+	return rc == -EEXIST ? -EADDRINUSE : rc;
+}
+
+/* Nothing is there any more when EAL cleans up after vdev_stop_all(). */
+static int
+vdev_remove(struct rte_vdev_device *dev)
+{
+	struct vdev *vdev;
+
+	pthread_mutex_lock(&vdevs_lock);
+	vdev = find_by_name(rte_vdev_device_name(dev));
+	if (vdev != NULL) {
+		vhost_detach(vdev->port);
+		vdev_destroy(vdev);
+	}
+	pthread_mutex_unlock(&vdevs_lock);
+	return 0;
+}
+
+/* vdevs_lock is held. */
+static void
+stop_all(void)
+{
+	struct vdev *vdev;
+
+	switch_runs = false;
+	TAILQ_FOREACH (vdev, &vdevs, next)
+		vhost_detach(vdev->port);
+	while ((vdev = TAILQ_FIRST(&vdevs)) != NULL)
+		vdev_destroy(vdev);
+}
+
+int
+vdev_start_all(void)
+{
+	struct vdev *vdev;
+	int rc = 0;
+
+	pthread_mutex_lock(&vdevs_lock);
+	switch_runs = true;
+	TAILQ_FOREACH (vdev, &vdevs, next) {
+		rc = vdev_start(vdev);
+		if (rc != 0)
+			break;
+	}
+	if (rc != 0)
+		stop_all();
+	pthread_mutex_unlock(&vdevs_lock);
+	return rc;
+}
+
+unsigned int
+vdev_nb_failed(void)
+{
+	return __atomic_load_n(&nb_failed, __ATOMIC_RELAXED);
+}
+
+void
+vdev_stop_all(void)
+{
+	pthread_mutex_lock(&vdevs_lock);
+	stop_all();
+	pthread_mutex_unlock(&vdevs_lock);
+}
+
+static struct rte_vdev_driver driver = {
+	.driver = {.name = DRIVER_NAME},
+	.probe = vdev_probe,
+	.remove = vdev_remove,
+};
+
+/* Before main(), as EAL wants its drivers: it probes them in rte_eal_init(). */
+RTE_INIT(vdev_register)
+{
+	int id = rte_log_register_type_and_pick_level("vsock", RTE_LOG_INFO);
+
+	if (id >= 0)
+		vsock_logtype = id;
+	rte_vdev_register(&driver);
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <rte_lcore.h>
+#include <rte_malloc.h>
+
+#include "data/lcore.h"
+#include "lcore/slow.h"
+
+static int
+add_wake_fd(struct lcore *lc)
+{
+	struct epoll_event ev = {.events = EPOLLIN, .data.u64 = EPOLL_TAG_WAKE};
+
+	lc->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	lc->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (lc->epoll_fd < 0 || lc->wake_fd < 0 ||
+		epoll_ctl(lc->epoll_fd, EPOLL_CTL_ADD, lc->wake_fd, &ev) != 0)
+		return -errno;
+	return 0;
+}
+
+static int
+add_memory(struct lcore *lc, int socket)
+{
+	struct rte_hash_parameters hash = {
+		.entries = LIMIT_NB_PORTS * 2,
+		.key_len = sizeof(uint32_t),
+		.socket_id = socket,
+	};
+	char name[RTE_RING_NAMESIZE];
+
+	lc->pkt_memory = rte_calloc_socket("vsock_pkts", LIMIT_NB_PKTS_PER_LCORE,
+		sizeof(*lc->pkt_memory), RTE_CACHE_LINE_SIZE, socket);
+	snprintf(name, sizeof(name), "vsock_inbox%u", lc->index);
+	lc->inbox = rte_ring_create_elem(name, sizeof(struct inbox_msg), LIMIT_NB_INBOX, socket,
+		RING_F_SP_ENQ | RING_F_SC_DEQ);
+	snprintf(name, sizeof(name), "vsock_cids%u", lc->index);
+	hash.name = name;
+	lc->cids = rte_hash_create(&hash);
+	if (lc->pkt_memory == NULL || lc->inbox == NULL || lc->cids == NULL)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < LIMIT_NB_PKTS_PER_LCORE; i++) {
+		lc->pkt_memory[i].home = lc->index;
+		lcore_pkt_put(lc, &lc->pkt_memory[i]);
+	}
+	return 0;
+}
+
+int
+lcore_create(unsigned int index, unsigned int lcore_id, unsigned int nb_lcores,
+	struct rte_mempool *chunks, uint32_t nb_chunks, struct lcore **out)
+{
+	int socket = rte_lcore_to_socket_id(lcore_id);
+	struct lcore *lc = rte_zmalloc_socket("vsock_lcore", sizeof(*lc), 128, socket);
+	int ret;
+
+	if (lc == NULL)
+		return -ENOMEM;
+	lc->index = index;
+	lc->lcore_id = lcore_id;
+	lc->nb_lcores = nb_lcores;
+	lc->cycles_per_us = rte_get_tsc_hz() / 1000000;
+	lc->chunks = chunks;
+	lc->nb_chunks = nb_chunks;
+	pthread_mutex_init(&lc->inbox_mutex, NULL);
+	lc->epoll_fd = -1;
+	lc->wake_fd = -1;
+	lc->pkts_per_port = LIMIT_NB_PKTS_PER_LCORE / 2;
+	TAILQ_INIT(&lc->active);
+	TAILQ_INIT(&lc->ready);
+	TAILQ_INIT(&lc->flush);
+	TAILQ_INIT(&lc->busy);
+	TAILQ_INIT(&lc->graves);
+	TAILQ_INIT(&lc->free_pkts);
+	for (unsigned int i = 0; i < LIMIT_NB_PORTS; i++)
+		TAILQ_INIT(&lc->held[i]);
+	for (unsigned int i = 0; i < CONN_NB_TIMERS; i++)
+		TAILQ_INIT(&lc->timers[i]);
+	for (unsigned int i = 0; i < LIMIT_NB_LCORES; i++)
+		TAILQ_INIT(&lc->out[i].staged);
+	ret = add_wake_fd(lc);
+	if (ret == 0)
+		ret = add_memory(lc, socket);
+	if (ret == 0)
+		ret = slow_jobs_create(lc, LIMIT_NB_HOST_CONNS_PER_LCORE);
+	if (ret != 0) {
+		lcore_free(lc);
+		return ret;
+	}
+	*out = lc;
+	return 0;
+}
+
+void
+lcore_free(struct lcore *lc)
+{
+	if (lc == NULL)
+		return;
+	slow_jobs_free(lc);
+	for (unsigned int i = 0; i < LIMIT_NB_LCORES; i++)
+		rte_ring_free(lc->in[i]);
+	pthread_mutex_destroy(&lc->inbox_mutex);
+	rte_hash_free(lc->cids);
+	rte_ring_free(lc->inbox);
+	rte_free(lc->pkt_memory);
+	if (lc->wake_fd >= 0)
+		close(lc->wake_fd);
+	if (lc->epoll_fd >= 0)
+		close(lc->epoll_fd);
+	rte_free(lc);
+}
+
+int
+lcore_connect_all(struct lcore **lcores, unsigned int nb)
+{
+	char name[RTE_RING_NAMESIZE];
+
+	for (unsigned int from = 0; from < nb; from++) {
+		for (unsigned int to = 0; to < nb; to++) {
+			struct rte_ring *r;
+
+			if (from == to)
+				continue;
+			snprintf(name, sizeof(name), "vsock_x%u_%u", from, to);
+			r = rte_ring_create(name, LIMIT_NB_XRING,
+				rte_lcore_to_socket_id(lcores[to]->lcore_id),
+				RING_F_SP_ENQ | RING_F_SC_DEQ);
+			if (r == NULL)
+				return -ENOMEM;
+			lcores[from]->out[to].ring = r;
+			lcores[to]->in[from] = r;
+		}
+	}
+	return 0;
+}

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <rte_debug.h>
+
+#include "conn/conn_end.h"
+#include "conn/loan.h"
+#include "loop/settle.h"
+
+/* ---- add, remove, routes ---- */
+
+static void
+share_packets(struct lcore *lc)
+{
+	unsigned int nb = 0;
+
+	for (unsigned int i = 0; i < LIMIT_NB_PORTS; i++)
+		nb += lc->ports[i] != NULL;
+	lc->pkts_per_port = LIMIT_NB_PKTS_PER_LCORE / 2 / RTE_MAX(nb, 1u);
+	lc->pkts_per_port = RTE_MAX(lc->pkts_per_port, 64u);
+}
+
+static void
+share_pool(struct lcore *lc)
+{
+	for (unsigned int i = 0; i < LIMIT_NB_PORTS; i++) {
+		if (lc->ports[i] != NULL)
+			chunk_share(&lc->ports[i]->pool, lc->nb_chunks, lc->nb_routes);
+	}
+}
+
+bool
+settle_port_add(struct lcore *lc, struct ctl_request *req)
+{
+	struct port *port = req->arg;
+
+	lc->ports[port->id] = port;
+	share_packets(lc);
+	share_pool(lc);
+	return true;
+}
+
+bool
+settle_port_remove(struct lcore *lc, struct ctl_request *req)
+{
+	struct port *port = req->arg;
+
+	RTE_VERIFY(port->mem == NULL && port->conns.nb_used == 0);
+	if (port->in_ready)
+		TAILQ_REMOVE(&lc->ready, port, ready_entry);
+	if (port->in_flush)
+		TAILQ_REMOVE(&lc->flush, port, flush_entry);
+	lc->ports[port->id] = NULL;
+	share_packets(lc);
+	return true;
+}
+
+bool
+settle_route(struct lcore *lc, struct ctl_request *req)
+{
+	const struct settle_route *arg = req->arg;
+	struct route *r = &lc->routes[arg->port_id];
+
+	if (r->cid != 0) {
+		rte_hash_del_key(lc->cids, &r->cid);
+		lc->nb_routes--;
+	}
+	*r = arg->route;
+	if (r->cid != 0) {
+		if (rte_hash_add_key_data(lc->cids, &r->cid, (void *)(uintptr_t)arg->port_id) !=
+			0) {
+			r->cid = 0;
+			req->result = -ENOSPC;
+			return true;
+		}
+		lc->nb_routes++;
+	}
+	share_pool(lc);
+	return true;
+}
+
+/* ---- a device comes ---- */
+
+static void
+poll_kick(struct lcore *lc, struct port *port, enum port_queue q, enum epoll_tag tag)
+{
+	struct epoll_event ev = {
+		.events = EPOLLIN | EPOLLET,
+		.data.u64 = (uint64_t)port->gen << 32 | (uint64_t)port->id << 2 | tag,
+	};
+
+	if (port->kick_fd[q] >= 0 &&
+		epoll_ctl(lc->epoll_fd, EPOLL_CTL_ADD, port->kick_fd[q], &ev) != 0) {
+		/* No memory in the kernel: the port is polled all the same. */
+		close(port->kick_fd[q]);
+		port->kick_fd[q] = -1;
+	}
+}
+
+bool
+settle_device_up(struct lcore *lc, struct ctl_request *req)
+{
+	const struct settle_device *arg = req->arg;
+	const struct port_device *dev = arg->dev;
+	struct port *port = arg->port;
+
+	RTE_VERIFY(port->mem == NULL);
+	port->mem = dev->mem;
+	for (int q = 0; q < PORT_NB_QUEUES; q++) {
+		struct vq_config cfg = dev->vq[q];
+
+		cfg.mem = dev->mem;
+		req->result = vq_init(&port->vq[q], &cfg);
+		if (req->result != 0) {
+			port->mem = NULL;
+			return true;
+		}
+		port->kick_fd[q] = dev->kick_fd[q];
+		port->call_fd[q] = dev->call_fd[q];
+	}
+	poll_kick(lc, port, PORT_Q_TO_GUEST, EPOLL_TAG_KICK_TO_GUEST);
+	poll_kick(lc, port, PORT_Q_FROM_GUEST, EPOLL_TAG_KICK_FROM_GUEST);
+	vq_kick_disable(&port->vq[PORT_Q_TO_GUEST]);
+	vq_kick_disable(&port->vq[PORT_Q_FROM_GUEST]);
+	port->kicks_on = false;
+	port->rx_kicks_on = false;
+	port->seqpacket = dev->seqpacket;
+	port->fault = 0;
+	port->attached = true;
+	port->running = true;
+	port->starved = false;
+	lcore_port_activate(lc, port);
+	/* Buffers that were completed before the device stopped may not have been seen. */
+	lcore_port_ready(lc, port);
+	return true;
+}
+
+/* ---- a device goes: settle ---- */
+
+static void
+release_device(struct lcore *lc, struct port *port)
+{
+	for (int q = 0; q < PORT_NB_QUEUES; q++) {
+		if (port->kick_fd[q] >= 0) {
+			epoll_ctl(lc->epoll_fd, EPOLL_CTL_DEL, port->kick_fd[q], NULL);
+			close(port->kick_fd[q]);
+		}
+		if (port->call_fd[q] >= 0)
+			close(port->call_fd[q]);
+		port->kick_fd[q] = -1;
+		port->call_fd[q] = -1;
+	}
+	free(port->mem);
+	port->mem = NULL;
+}
+
+static void
+settled(struct lcore *lc, struct port *port)
+{
+	struct ctl_request *req = port->settle;
+	const struct settle_stop *arg = req->arg;
+
+	lcore_port_flush(port);
+	for (int q = 0; q < PORT_NB_QUEUES; q++) {
+		arg->indices->last_avail[q] = port->vq[q].last_avail;
+		arg->indices->used_idx[q] = port->vq[q].used_idx;
+	}
+	release_device(lc, port);
+	port->settle = NULL;
+	ctl_complete(req, 0);
+}
+
+static void
+busy_add(struct lcore *lc, struct port *port)
+{
+	if (port->settle == NULL && port->clear == NULL)
+		TAILQ_INSERT_TAIL(&lc->busy, port, busy_entry);
+}
+
+bool
+settle_device_down(struct lcore *lc, struct ctl_request *req)
+{
+	const struct settle_stop *arg = req->arg;
+	struct port *port = arg->port;
+
+	if (port->mem == NULL) {
+		req->result = -ENODEV;
+		return true;
+	}
+	RTE_VERIFY(port->settle == NULL);
+	lcore_port_stop(lc, port);
+	/* What is held on this lcore; the others are asked by settle_step(). */
+	loan_revoke(lc, port->id);
+	port->revoked_mask = 0;
+	busy_add(lc, port);
+	port->settle = req;
+	return false;
+}
+
+/* Messages follow the loans on the same rings, so that none is behind them. */
+static void
+revoke_elsewhere(struct lcore *lc, struct port *port)
+{
+	for (unsigned int to = 0; to < lc->nb_lcores; to++) {
+		struct pkt *p;
+
+		if (to == lc->index || (port->revoked_mask & (1ULL << to)) != 0)
+			continue;
+		p = lcore_pkt_get(lc);
+		if (p == NULL)
+			return; /* in the next loop */
+		p->kind = PKT_REVOKE;
+		p->returning = false;
+		p->verdict = PKT_TAKEN;
+		p->src_port_id = port->id;
+		p->src_port_gen = port->gen;
+		lcore_send(lc, to, p);
+		port->revoked_mask |= 1ULL << to;
+	}
+}
+
+static bool
+settle_go_on(struct lcore *lc, struct port *port)
+{
+	if (port->vq[PORT_Q_FROM_GUEST].nb_in_flight > 0) {
+		revoke_elsewhere(lc, port);
+		return false;
+	}
+	settled(lc, port);
+	return true;
+}
+
+/* ---- reset all connections ---- */
+
+/* Connections ended in one loop: the others on this lcore want their turn. */
+#define CLEAR_BURST 256
+
+static bool
+clear_go_on(struct lcore *lc, struct port *port)
+{
+	struct conn_table *t = &port->conns;
+	struct ctl_request *req = port->clear;
+	unsigned int n = 0;
+
+	for (; port->clear_next < t->nb_touched && n < CLEAR_BURST; port->clear_next++) {
+		struct conn *c = &t->slab[port->clear_next];
+
+		if (c->state == CONN_NONE)
+			continue;
+		if (conn_end_must_wait(lc, c))
+			return false;
+		port->stats.drops[DROP_GUEST_GONE]++;
+		conn_end_peer(lc, c);
+		conn_end_free(lc, c);
+		n++;
+	}
+	if (port->clear_next < t->nb_touched)
+		return false;
+	port->nb_replies = 0;
+	port->replies_head = 0;
+	port->clear = NULL;
+	ctl_complete(req, 0);
+	return true;
+}
+
+bool
+settle_clear(struct lcore *lc, struct ctl_request *req)
+{
+	const struct settle_clear *arg = req->arg;
+	struct port *port = arg->port;
+
+	RTE_VERIFY(port->clear == NULL);
+	if (port->running)
+		return true; /* a broken device that has come back meanwhile */
+	if (arg->detach)
+		port->attached = false;
+	busy_add(lc, port);
+	port->clear = req;
+	port->clear_next = 0;
+	return false;
+}
+
+bool
+settle_reset(struct lcore *lc, struct ctl_request *req)
+{
+	struct port *port = req->arg;
+
+	port->attached = false; /* no new ones */
+	for (uint32_t i = 0; i < port->conns.nb_touched; i++) {
+		struct conn *c = &port->conns.slab[i];
+
+		if (c->state == CONN_NONE || c->state == CONN_DRAINING || conn_end_must_wait(lc, c))
+			continue;
+		conn_end_both(lc, c, DROP_GUEST_GONE);
+	}
+	req->result = port->running ? (int)port->conns.nb_used : 0;
+	return true;
+}
+
+void
+settle_step(struct lcore *lc)
+{
+	struct port *port, *next;
+
+	for (port = TAILQ_FIRST(&lc->busy); port != NULL; port = next) {
+		bool done = true;
+
+		next = TAILQ_NEXT(port, busy_entry);
+		if (port->settle != NULL)
+			done = settle_go_on(lc, port);
+		else if (port->clear != NULL)
+			done = clear_go_on(lc, port);
+		if (done && port->settle == NULL && port->clear == NULL)
+			TAILQ_REMOVE(&lc->busy, port, busy_entry);
+	}
+}

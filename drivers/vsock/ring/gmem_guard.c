@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "ring/gmem_guard.h"
+
+/*
+ * Who touches what:
+ *   guard_table     written under guard_lock; read by handlers on any thread, between their
+ *                   increment and decrement of guard_nb_readers.
+ *   range.start     the only field that changes in a table that handlers can see: to RANGE_DEAD.
+ *   guard_nb_readers  handlers at work on a table. This, guard_table and range.start are accessed
+ *                   with sequential consistency: a writer that has changed one of the latter and
+ *                   then sees 0 readers knows that every later handler sees the change, so the old
+ *                   table, the range and its flag are its own again.
+ *   guard_previous  written once, before the handler is installed.
+ */
+#define RANGE_DEAD UINTPTR_MAX
+
+struct guard_range {
+	uintptr_t start;
+	uintptr_t end;
+	volatile int *fault_flag;
+	const struct gmem *mem; /* a name, never read by a handler; NULL once dead */
+};
+
+struct guard_table {
+	uint32_t nb_ranges;
+	struct guard_range ranges[];
+};
+
+static pthread_mutex_t guard_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct guard_table *guard_table;
+static uint32_t guard_nb_readers;
+static struct sigaction guard_previous;
+static bool guard_installed;
+static uintptr_t guard_page_len;
+
+/*
+ * The bare system call: what stands in for mmap() under a sanitizer is not meant for handlers.
+ * Threads that fault on one page at once each replace it, so a store in between may be lost; it
+ * was lost with the guest's page anyway.
+ */
+static bool
+put_zeroes(uintptr_t start, uintptr_t len)
+{
+	long at = syscall(SYS_mmap, start, len, PROT_READ | PROT_WRITE,
+		MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0L);
+
+	return at == (long)start;
+}
+
+/*
+ * Replace the page at addr. A mapping of huge pages can only be cut at their borders and says
+ * EINVAL before it changes anything. Where the page cannot be cut out for another reason (too many
+ * mappings in the process), the whole range goes, which needs no cut.
+ */
+static bool
+replace_page(uintptr_t start, uintptr_t end, uintptr_t addr)
+{
+	const uintptr_t page_lens[] = {guard_page_len, 2ul << 20, 1ul << 30};
+
+	for (size_t i = 0; i < sizeof(page_lens) / sizeof(page_lens[0]); i++) {
+		if (put_zeroes(addr & ~(page_lens[i] - 1), page_lens[i]))
+			return true;
+		if (errno != EINVAL)
+			break;
+	}
+	start &= ~(guard_page_len - 1);
+	end = (end + guard_page_len - 1) & ~(guard_page_len - 1);
+	return put_zeroes(start, end - start);
+}
+
+/* Returns true when the access may be tried again. */
+static bool
+guard_handle(uintptr_t addr)
+{
+	const struct guard_table *table;
+	bool done = false;
+
+	__atomic_add_fetch(&guard_nb_readers, 1, __ATOMIC_SEQ_CST);
+	table = __atomic_load_n(&guard_table, __ATOMIC_SEQ_CST);
+	for (uint32_t i = 0; table != NULL && i < table->nb_ranges; i++) {
+		const struct guard_range *r = &table->ranges[i];
+		uintptr_t start = __atomic_load_n(&r->start, __ATOMIC_SEQ_CST);
+
+		if (addr < start || addr >= r->end)
+			continue;
+		/* First: who sees zeroes can see the flag. */
+		__atomic_store_n(r->fault_flag, 1, __ATOMIC_SEQ_CST);
+		done = replace_page(start, r->end, addr);
+		break;
+	}
+	__atomic_sub_fetch(&guard_nb_readers, 1, __ATOMIC_SEQ_CST);
+	return done;
+}
+
+/* Do with a signal what would have been done without the guard. */
+static void
+pass_on(int sig, siginfo_t *info, void *ctx)
+{
+	struct sigaction by_default = {.sa_handler = SIG_DFL};
+
+	if (guard_previous.sa_flags & SA_SIGINFO) {
+		guard_previous.sa_sigaction(sig, info, ctx);
+		return;
+	}
+	if (guard_previous.sa_handler == SIG_IGN && info->si_code <= 0)
+		return;
+	if (guard_previous.sa_handler != SIG_DFL && guard_previous.sa_handler != SIG_IGN) {
+		guard_previous.sa_handler(sig);
+		return;
+	}
+	/*
+	 * The access faults again behind the handler and ends the process where it happened. A
+	 * signal that somebody sent would not come again: send it, to arrive behind the handler.
+	 */
+	sigaction(sig, &by_default, NULL);
+	if (info->si_code <= 0 || info->si_code == BUS_MCEERR_AO)
+		raise(sig);
+}
+
+static void
+on_sigbus(int sig, siginfo_t *info, void *ctx)
+{
+	int saved_errno = errno;
+
+	/* Sent by somebody, or an access that is not aligned: no page would help. */
+	if (info->si_code <= 0 || info->si_code == BUS_ADRALN ||
+		!guard_handle((uintptr_t)info->si_addr))
+		pass_on(sig, info, ctx);
+	errno = saved_errno;
+}
+
+int
+gmem_guard_init(void)
+{
+	struct sigaction sa = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO};
+	int rc = 0;
+
+	pthread_mutex_lock(&guard_lock);
+	if (!guard_installed) {
+		guard_page_len = (uintptr_t)sysconf(_SC_PAGESIZE);
+		sigemptyset(&sa.sa_mask);
+		if (sigaction(SIGBUS, NULL, &guard_previous) != 0 ||
+			sigaction(SIGBUS, &sa, NULL) != 0)
+			rc = -errno;
+		else
+			guard_installed = true;
+	}
+	pthread_mutex_unlock(&guard_lock);
+	return rc;
+}
+
+/* Wait until no handler can see what was changed before. Under guard_lock. */
+static void
+wait_for_readers(void)
+{
+	while (__atomic_load_n(&guard_nb_readers, __ATOMIC_SEQ_CST) != 0)
+		sched_yield();
+}
+
+/* A copy of the current table's live ranges with room for nb_more. Under guard_lock. */
+static struct guard_table *
+copy_table(uint32_t nb_more)
+{
+	const struct guard_table *old = guard_table;
+	uint32_t nb_old = old == NULL ? 0 : old->nb_ranges;
+	struct guard_table *table;
+
+	table = calloc(1, sizeof(*table) + (nb_old + (size_t)nb_more) * sizeof(table->ranges[0]));
+	if (table == NULL)
+		return NULL;
+	for (uint32_t i = 0; i < nb_old; i++) {
+		if (old->ranges[i].mem != NULL)
+			table->ranges[table->nb_ranges++] = old->ranges[i];
+	}
+	return table;
+}
+
+static bool
+is_guarded(const struct gmem *mem)
+{
+	for (uint32_t i = 0; guard_table != NULL && i < guard_table->nb_ranges; i++) {
+		if (guard_table->ranges[i].mem == mem)
+			return true;
+	}
+	return false;
+}
+
+int
+gmem_guard_add(const struct gmem *mem, volatile int *fault_flag)
+{
+	struct guard_table *old;
+	struct guard_table *table;
+	int rc = 0;
+
+	pthread_mutex_lock(&guard_lock);
+	if (is_guarded(mem)) {
+		rc = -EEXIST;
+		goto out;
+	}
+	table = copy_table(mem->nb_regions);
+	if (table == NULL) {
+		rc = -ENOMEM;
+		goto out;
+	}
+	for (uint32_t i = 0; i < mem->nb_regions; i++) {
+		const struct gmem_region *r = &mem->regions[i];
+
+		table->ranges[table->nb_ranges++] = (struct guard_range){
+			.start = (uintptr_t)r->va,
+			.end = (uintptr_t)r->va + r->len,
+			.fault_flag = fault_flag,
+			.mem = mem,
+		};
+	}
+	old = guard_table;
+	__atomic_store_n(&guard_table, table, __ATOMIC_SEQ_CST);
+	wait_for_readers();
+	free(old);
+out:
+	pthread_mutex_unlock(&guard_lock);
+	return rc;
+}
+
+void
+gmem_guard_del(const struct gmem *mem)
+{
+	pthread_mutex_lock(&guard_lock);
+	/* In place, since this must not fail; the next gmem_guard_add() leaves the dead out. */
+	for (uint32_t i = 0; guard_table != NULL && i < guard_table->nb_ranges; i++) {
+		struct guard_range *r = &guard_table->ranges[i];
+
+		if (r->mem != mem)
+			continue;
+		__atomic_store_n(&r->start, RANGE_DEAD, __ATOMIC_SEQ_CST);
+		r->mem = NULL;
+	}
+	wait_for_readers();
+	pthread_mutex_unlock(&guard_lock);
+}

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <string.h>
+
+#include <rte_debug.h>
+
+#include "conn/conn_end.h"
+#include "wire/credit.h"
+#include "switch/forward.h"
+#include "conn/loan.h"
+#include "switch/to_guest.h"
+
+enum drop_reason
+forward_route(struct lcore *lc, const struct port *port, uint32_t dst_cid, struct conn_peer *out)
+{
+	const struct route *r;
+	void *data;
+
+	/* A guest reaches itself without us. */
+	if (dst_cid == port->cid || rte_hash_lookup_data(lc->cids, &dst_cid, &data) < 0)
+		return DROP_UNKNOWN_CID;
+	r = &lc->routes[(uintptr_t)data];
+	if ((r->groups_mask & port->groups_mask) == 0)
+		return DROP_NOT_IN_GROUP;
+	out->port_id = (uintptr_t)data;
+	out->port_gen = r->gen;
+	out->lcore = r->lcore;
+	out->serial = 0;
+	return DROP_NONE;
+}
+
+bool
+forward_has_room(const struct lcore *lc, const struct conn_peer *peer)
+{
+	return peer->lcore == lc->index || !lcore_is_congested(lc, peer->lcore);
+}
+
+static void
+send_packet(struct lcore *lc, struct pkt *p, unsigned int to)
+{
+	if (to == lc->index)
+		forward_arrive(lc, p);
+	else
+		lcore_send(lc, to, p);
+}
+
+/* All but the header. */
+static struct pkt *
+new_packet(struct lcore *lc, struct conn *c, enum pkt_kind kind)
+{
+	struct pkt *p = lcore_pkt_get(lc);
+
+	RTE_VERIFY(p != NULL); /* the caller looked */
+	p->kind = kind;
+	p->verdict = PKT_TAKEN;
+	p->returning = false;
+	p->src_port_id = c->port->id;
+	p->src_port_gen = c->port->gen;
+	p->dst_port_id = c->peer.port_id;
+	p->dst_port_gen = c->peer.port_gen;
+	p->conn_serial = c->serial;
+	p->peer_serial = c->peer.serial;
+	p->drop = DROP_NONE;
+	c->port->nb_pkts_out++;
+	return p;
+}
+
+void
+forward_msg(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr)
+{
+	struct pkt *p = new_packet(lc, c, PKT_MSG);
+
+	p->hdr = *hdr;
+	send_packet(lc, p, c->peer.lcore);
+}
+
+/* Past half of the ring in flight nobody may hold on to more of it. */
+static uint16_t
+ring_share(const struct vq *vq)
+{
+	if (vq->nb_in_flight > vq->size / LIMIT_ALL_RING_SHARE)
+		return 0;
+	return RTE_MAX(vq->size / LIMIT_PAIR_RING_SHARE, 1);
+}
+
+/*
+ * One packet object for each PKT_MAX_SEGS segments. The last one stands for the chain: they are
+ * delivered in order, so it is the last to come home.
+ */
+void
+forward_data(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr,
+	const struct vq_chain *chain, uint32_t skip)
+{
+	const unsigned int to = c->peer.lcore; /* the connection may end on the way */
+	uint16_t share = ring_share(&c->port->vq[PORT_Q_FROM_GUEST]);
+	uint32_t off = WIRE_HDR_LEN + skip, left = hdr->len - skip;
+	const struct vq_seg *segs = chain->segs;
+	uint16_t nb_segs = chain->nb_segs;
+
+	for (;; segs++, nb_segs--) {
+		if (nb_segs <= 1 || off < segs->len)
+			break;
+		off -= segs->len;
+	}
+	for (;;) {
+		struct pkt *p = new_packet(lc, c, PKT_LOAN);
+		uint16_t n = RTE_MIN(nb_segs, PKT_MAX_SEGS);
+		uint32_t have = seg_total_len(segs, n) - off;
+
+		p->len = RTE_MIN(left, have);
+		p->has_chain = p->len == left;
+		p->hdr = *hdr;
+		p->hdr.len = p->len;
+		p->hdr.flags = p->has_chain ? hdr->flags : 0;
+		p->off = 0;
+		p->payload_off = off;
+		p->chain_id = chain->id;
+		p->nb_descs = p->has_chain ? chain->nb_descs : 0;
+		p->nb_segs = n;
+		p->ring_share = share;
+		memcpy(p->segs, segs, n * sizeof(*segs));
+		left -= p->len;
+		send_packet(lc, p, to);
+		if (left == 0)
+			return;
+		segs += n;
+		nb_segs -= n;
+		off = 0;
+	}
+}
+
+void
+forward_reset(struct lcore *lc, struct conn *c)
+{
+	struct wire_hdr hdr = {
+		.src_cid = c->port->cid,
+		.dst_cid = c->peer_cid,
+		.src_port = c->local_port,
+		.dst_port = c->peer_port,
+		.type = c->type,
+		.op = WIRE_OP_RST,
+		.buf_alloc = c->guest_buf_alloc,
+		.fwd_cnt = c->guest_fwd_cnt,
+	};
+
+	forward_msg(lc, c, &hdr);
+}
+
+/* ---- at home again ---- */
+
+static void
+at_home(struct lcore *lc, struct pkt *p)
+{
+	struct port *port = lcore_port(lc, p->src_port_id, p->src_port_gen);
+	struct conn *c;
+
+	if (port == NULL || p->kind == PKT_REVOKE) {
+		/* A port goes only when all its loans are back. */
+		RTE_VERIFY(p->kind != PKT_LOAN);
+		lcore_pkt_put(lc, p);
+		return;
+	}
+	port->nb_pkts_out--;
+	if (p->kind == PKT_LOAN && p->has_chain) {
+		vq_return(&port->vq[PORT_Q_FROM_GUEST], p->chain_id);
+		lcore_flush_later(lc, port);
+	}
+	if (p->verdict == PKT_REFUSED) {
+		c = conn_find(&port->conns, p->hdr.src_port, p->hdr.dst_cid, p->hdr.dst_port);
+		if (c != NULL && !c->is_host && c->serial == p->conn_serial &&
+			c->state != CONN_DRAINING) {
+			port->stats.drops[p->drop]++;
+			conn_end_guest(lc, c);
+		}
+	}
+	lcore_pkt_put(lc, p);
+}
+
+void
+forward_return(struct lcore *lc, struct pkt *p)
+{
+	if (p->home == lc->index) {
+		at_home(lc, p);
+		return;
+	}
+	p->returning = true;
+	lcore_send(lc, p->home, p);
+}
+
+/* ---- at the receiver ---- */
+
+static enum drop_reason
+arrive_request(struct lcore *lc, struct port *port, const struct pkt *p)
+{
+	const struct wire_hdr *hdr = &p->hdr;
+	struct conn *c;
+
+	if (!port->attached || port->clear != NULL)
+		return DROP_NO_GUEST;
+	if (hdr->type == WIRE_TYPE_SEQPACKET && !port->seqpacket)
+		return DROP_BAD_TYPE;
+	c = conn_add(&port->conns, hdr->dst_port, hdr->src_cid, hdr->src_port);
+	if (c == NULL)
+		return DROP_CONN_LIMIT;
+	c->port = port;
+	c->serial = lcore_serial(lc);
+	c->state = CONN_TO_GUEST;
+	c->type = hdr->type;
+	c->ctl = CONN_CTL_REQUEST;
+	c->peer.port_id = p->src_port_id;
+	c->peer.port_gen = p->src_port_gen;
+	c->peer.lcore = p->home;
+	c->peer.serial = p->conn_serial;
+	c->buf_alloc = hdr->buf_alloc;
+	c->fwd_cnt = hdr->fwd_cnt;
+	lcore_timer(lc, c, CONN_TIMER_CONNECT);
+	to_guest_ready(lc, c);
+	return DROP_NONE;
+}
+
+/* Takes the packet when it returns DROP_NONE. */
+static enum drop_reason
+arrive_data(struct lcore *lc, struct conn *c, struct pkt *p)
+{
+	enum drop_reason reason;
+	uint32_t len = p->len;
+
+	if (c->state != CONN_OPEN)
+		return DROP_BAD_STATE;
+	if (len == 0 && c->type == WIRE_TYPE_STREAM) {
+		forward_return(lc, p);
+		return DROP_NONE;
+	}
+	if (!credit_respected(c->guest_buf_alloc_max, c->tx_cnt + len, c->guest_fwd_cnt))
+		reason = DROP_OVER_CREDIT;
+	else
+		reason = loan_append(lc, c, p);
+	if (reason != DROP_NONE) {
+		conn_end_guest(lc, c);
+		return reason;
+	}
+	c->tx_cnt += len;
+	to_guest_ready(lc, c);
+	return DROP_NONE;
+}
+
+static enum drop_reason
+arrive_op(struct lcore *lc, struct conn *c, const struct pkt *p)
+{
+	switch (p->hdr.op) {
+	case WIRE_OP_RESPONSE:
+		if (c->state != CONN_FROM_GUEST)
+			return DROP_BAD_STATE;
+		c->peer.serial = p->conn_serial;
+		c->state = CONN_OPEN;
+		c->port->stats.conns_opened++;
+		lcore_timer(lc, c, CONN_TIMER_NONE);
+		c->ctl |= CONN_CTL_RESPONSE;
+		break;
+	case WIRE_OP_SHUTDOWN:
+		if (c->state != CONN_OPEN)
+			return DROP_BAD_STATE;
+		c->shut_to_guest |= p->hdr.flags & WIRE_SHUTDOWN_BOTH;
+		c->ctl |= CONN_CTL_SHUTDOWN;
+		break;
+	case WIRE_OP_RST:
+		if (c->state == CONN_DRAINING)
+			return DROP_NONE;
+		conn_end_guest(lc, c);
+		return DROP_NONE;
+	case WIRE_OP_CREDIT_UPDATE:
+		c->ctl |= CONN_CTL_CREDIT_UPDATE;
+		break;
+	case WIRE_OP_CREDIT_REQUEST:
+		c->ctl |= CONN_CTL_CREDIT_REQUEST;
+		break;
+	default:
+		return DROP_BAD_OP;
+	}
+	to_guest_ready(lc, c);
+	return DROP_NONE;
+}
+
+struct conn *
+forward_find_end(
+	struct port *port, const struct wire_hdr *hdr, uint32_t conn_serial, uint32_t peer_serial)
+{
+	struct conn *c = conn_find(&port->conns, hdr->dst_port, hdr->src_cid, hdr->src_port);
+
+	if (c == NULL || c->is_host)
+		return NULL;
+	if (peer_serial != 0 && peer_serial != c->serial)
+		return NULL;
+	if (c->peer.serial != 0 && c->peer.serial != conn_serial)
+		return NULL;
+	return c;
+}
+
+void
+forward_arrive(struct lcore *lc, struct pkt *p)
+{
+	enum drop_reason reason;
+	struct port *port;
+	struct conn *c;
+
+	if (p->returning) {
+		at_home(lc, p);
+		return;
+	}
+	if (p->kind == PKT_REVOKE) {
+		loan_revoke(lc, p->src_port_id);
+		forward_return(lc, p);
+		return;
+	}
+	port = lcore_port(lc, p->dst_port_id, p->dst_port_gen);
+	if (port == NULL) {
+		reason = DROP_NO_GUEST;
+		goto answer;
+	}
+	if (p->hdr.op == WIRE_OP_REQUEST) {
+		c = conn_find(&port->conns, p->hdr.dst_port, p->hdr.src_cid, p->hdr.src_port);
+		reason = c != NULL ? DROP_CONN_EXISTS : arrive_request(lc, port, p);
+		goto answer;
+	}
+	c = forward_find_end(port, &p->hdr, p->conn_serial, p->peer_serial);
+	if (c == NULL || (c->state == CONN_DRAINING && p->hdr.op != WIRE_OP_RST)) {
+		reason = p->hdr.op == WIRE_OP_RST ? DROP_NONE : DROP_NO_CONN;
+		goto answer;
+	}
+	c->buf_alloc = p->hdr.buf_alloc;
+	c->fwd_cnt = p->hdr.fwd_cnt;
+	if (p->hdr.op == WIRE_OP_RW) {
+		reason = arrive_data(lc, c, p);
+		if (reason == DROP_NONE)
+			return;
+	} else {
+		reason = arrive_op(lc, c, p);
+	}
+answer:
+	if (reason != DROP_NONE) {
+		p->verdict = PKT_REFUSED;
+		p->drop = reason;
+	}
+	forward_return(lc, p);
+}

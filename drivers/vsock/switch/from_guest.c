@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+
+#include <rte_prefetch.h>
+
+#include "conn/conn_end.h"
+#include "wire/credit.h"
+#include "conn/direct.h"
+#include "switch/forward.h"
+#include "switch/from_guest.h"
+#include "host/host.h"
+#include "switch/to_guest.h"
+
+/* Packet objects that one chain can need at most. */
+#define PKTS_PER_CHAIN (VQ_CHAIN_MAX_SEGS / PKT_MAX_SEGS + 2)
+
+/** What to do with the chain. */
+enum fate {
+	FATE_RETURN, /* nothing refers to it any more */
+	FATE_KEEP,   /* it is a loan, or goes back when the burst is over */
+	FATE_REWIND, /* it cannot be dealt with now */
+};
+
+static void
+reply_rst(struct lcore *lc, struct port *port, const struct wire_hdr *hdr)
+{
+	struct reply *r;
+
+	if (hdr->op == WIRE_OP_RST)
+		return;
+	r = &port->replies[(port->replies_head + port->nb_replies++) % LIMIT_NB_REPLIES];
+	r->src_cid = hdr->dst_cid;
+	r->src_port = hdr->dst_port;
+	r->dst_port = hdr->src_port;
+	r->type = hdr->type;
+	lcore_port_ready(lc, port);
+}
+
+/* Every packet of a connection carries the guest's credit. */
+static void
+absorb_credit(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr)
+{
+	c->guest_buf_alloc = hdr->buf_alloc;
+	c->guest_buf_alloc_max = RTE_MAX(c->guest_buf_alloc_max, hdr->buf_alloc);
+	c->guest_fwd_cnt = hdr->fwd_cnt;
+	pkt_window_read(&c->window, hdr->fwd_cnt, c->sent_cnt);
+	if (credit_free(c->guest_buf_alloc, c->tx_cnt, c->guest_fwd_cnt) == 0 ||
+		to_guest_room(c) == 0)
+		return;
+	c->credit_asked = false;
+	c->nb_asked = 0;
+	if (!TAILQ_EMPTY(&c->data) || (c->is_host && host_recv_possible(c)))
+		to_guest_ready(lc, c);
+}
+
+static void
+create_to_guest(struct lcore *lc, struct port *port, struct conn *c, const struct wire_hdr *hdr,
+	const struct conn_peer *peer)
+{
+	c->port = port;
+	c->serial = lcore_serial(lc);
+	c->state = CONN_FROM_GUEST;
+	c->type = hdr->type;
+	c->request_sent = true;
+	c->guest_buf_alloc = hdr->buf_alloc;
+	c->guest_buf_alloc_max = hdr->buf_alloc;
+	c->guest_fwd_cnt = hdr->fwd_cnt;
+	c->peer = *peer;
+	lcore_timer(lc, c, CONN_TIMER_CONNECT);
+	forward_msg(lc, c, hdr);
+}
+
+static enum fate
+create(struct lcore *lc, struct port *port, const struct wire_hdr *hdr)
+{
+	enum drop_reason reason;
+	struct conn_peer peer;
+	struct conn *c;
+
+	if (!port->attached) {
+		reason = DROP_NO_GUEST; /* the switch stops */
+	} else if (hdr->dst_cid == VSOCK_CID_HOST) {
+		reason = host_request(lc, port, hdr);
+	} else {
+		reason = forward_route(lc, port, hdr->dst_cid, &peer);
+		if (reason == DROP_NONE && !forward_has_room(lc, &peer))
+			return FATE_REWIND;
+		if (reason == DROP_NONE) {
+			c = conn_add(&port->conns, hdr->src_port, hdr->dst_cid, hdr->dst_port);
+			if (c != NULL)
+				create_to_guest(lc, port, c, hdr, &peer);
+			else
+				reason = DROP_CONN_LIMIT;
+		}
+	}
+	if (reason != DROP_NONE) {
+		port->stats.drops[reason]++;
+		reply_rst(lc, port, hdr);
+	}
+	return FATE_RETURN;
+}
+
+static enum fate
+data_to_guest(
+	struct lcore *lc, struct conn *c, const struct wire_hdr *hdr, const struct vq_chain *chain)
+{
+	uint32_t done = 0;
+
+	if (c->peer.lcore == lc->index && hdr->len > 0) {
+		done = direct_send(lc, c, hdr, chain);
+		if (done == hdr->len)
+			return FATE_RETURN;
+	}
+	forward_data(lc, c, hdr, chain, done);
+	return FATE_KEEP;
+}
+
+static enum fate
+data(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr, const struct vq_chain *chain)
+{
+	c->rx_cnt += hdr->len;
+	if (!c->is_host)
+		return data_to_guest(lc, c, hdr, chain);
+	if (!credit_respected(c->buf_alloc, c->rx_cnt, c->fwd_cnt)) {
+		conn_end_both(lc, c, DROP_OVER_CREDIT);
+		return FATE_RETURN;
+	}
+	host_send_add(lc, c, hdr, chain);
+	return FATE_KEEP;
+}
+
+static void
+shutdown_from_guest(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr)
+{
+	struct wire_hdr fwd = *hdr;
+
+	c->shut_from_guest |= hdr->flags & WIRE_SHUTDOWN_BOTH;
+	if (c->is_host) {
+		host_shutdown(lc, c);
+		return;
+	}
+	if (c->shut_from_guest == WIRE_SHUTDOWN_BOTH)
+		lcore_timer(lc, c, CONN_TIMER_CLOSE);
+	fwd.flags = c->shut_from_guest;
+	forward_msg(lc, c, &fwd);
+}
+
+static void
+credit_from_guest(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr, bool answer)
+{
+	if (!c->is_host) {
+		if (c->state == CONN_OPEN &&
+			(hdr->op == WIRE_OP_CREDIT_UPDATE || hdr->op == WIRE_OP_CREDIT_REQUEST))
+			forward_msg(lc, c, hdr);
+	} else if (answer) {
+		c->ctl |= CONN_CTL_CREDIT_UPDATE;
+		to_guest_ready(lc, c);
+	}
+}
+
+static void
+establish(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr)
+{
+	c->state = CONN_OPEN;
+	c->port->stats.conns_opened++;
+	lcore_timer(lc, c, CONN_TIMER_NONE);
+	if (c->is_host)
+		host_established(lc, c);
+	else
+		forward_msg(lc, c, hdr);
+}
+
+static enum fate
+act(struct lcore *lc, struct port *port, struct conn *c, const struct wire_hdr *hdr,
+	const struct vq_chain *chain)
+{
+	enum conn_action action = conn_state_action(
+		c != NULL ? c->state : CONN_NONE, hdr->op, c != NULL ? c->shut_from_guest : 0);
+	bool op_known = hdr->op != WIRE_OP_INVALID && hdr->op <= WIRE_OP_MAX;
+
+	switch (action) {
+	case CONN_ACT_IGNORE:
+		break;
+	case CONN_ACT_DROP:
+		port->stats.drops[DROP_LATE]++;
+		break;
+	case CONN_ACT_REPLY_RST:
+		port->stats.drops[op_known ? DROP_NO_CONN : DROP_BAD_OP]++;
+		reply_rst(lc, port, hdr);
+		break;
+	case CONN_ACT_CREATE:
+		return create(lc, port, hdr);
+	case CONN_ACT_ESTABLISH:
+		establish(lc, c, hdr);
+		break;
+	case CONN_ACT_DATA:
+		return data(lc, c, hdr, chain);
+	case CONN_ACT_CREDIT:
+		credit_from_guest(lc, c, hdr, false);
+		break;
+	case CONN_ACT_CREDIT_REPLY:
+		credit_from_guest(lc, c, hdr, true);
+		break;
+	case CONN_ACT_SHUTDOWN:
+		shutdown_from_guest(lc, c, hdr);
+		break;
+	case CONN_ACT_RESET:
+		conn_end_peer(lc, c);
+		conn_end_free(lc, c);
+		break;
+	case CONN_ACT_DETACH:
+		host_detach(lc, c);
+		break;
+	case CONN_ACT_VIOLATION:
+		if (c->state == CONN_CLOSING && hdr->op == WIRE_OP_RW)
+			conn_end_both(lc, c, DROP_HOST_SHUT);
+		else
+			conn_end_both(lc, c, op_known ? DROP_BAD_STATE : DROP_BAD_OP);
+		break;
+	}
+	return FATE_RETURN;
+}
+
+/* What is wrong with the header itself. */
+static enum fate
+bad_header(struct lcore *lc, struct port *port, struct conn *c, const struct wire_hdr *hdr,
+	enum wire_verdict verdict)
+{
+	switch (verdict) {
+	case WIRE_BAD_LEN:
+		/* Bytes are missing: what follows would be out of place. */
+		if (c != NULL && c->state != CONN_DRAINING)
+			conn_end_both(lc, c, DROP_BAD_LEN);
+		else
+			port->stats.drops[DROP_BAD_LEN]++;
+		break;
+	case WIRE_BAD_SRC_CID:
+		port->stats.drops[DROP_BAD_SRC_CID]++;
+		break;
+	default:
+		port->stats.drops[DROP_BAD_TYPE]++;
+		reply_rst(lc, port, hdr);
+		break;
+	}
+	return FATE_RETURN;
+}
+
+/* The header, copied once. */
+static inline bool
+read_header(const struct vq_chain *chain, struct wire_hdr *hdr)
+{
+	uint8_t raw[WIRE_HDR_LEN];
+
+	if (seg_read_head(chain->segs, chain->nb_segs, raw, sizeof(raw)) != sizeof(raw))
+		return false;
+	wire_decode(raw, hdr);
+	return true;
+}
+
+static enum fate
+packet(struct lcore *lc, struct port *port, const struct vq_chain *chain)
+{
+	enum wire_verdict verdict;
+	struct wire_hdr hdr;
+	struct conn *c;
+
+	if (!read_header(chain, &hdr)) {
+		port->stats.drops[DROP_SHORT_HEADER]++;
+		return FATE_RETURN;
+	}
+	verdict = wire_check(&hdr, port->cid, chain->len - WIRE_HDR_LEN);
+	if (verdict == WIRE_BAD_SRC_CID)
+		return bad_header(lc, port, NULL, &hdr, verdict);
+	c = conn_find(&port->conns, hdr.src_port, hdr.dst_cid, hdr.dst_port);
+	if (hdr.type == WIRE_TYPE_SEQPACKET && !port->seqpacket)
+		verdict = WIRE_BAD_TYPE; /* the driver said that it does not know it */
+	if (verdict != WIRE_OK && verdict != WIRE_BAD_OP)
+		return bad_header(lc, port, c, &hdr, verdict);
+	if (c != NULL && hdr.type == c->type && !c->is_host && !forward_has_room(lc, &c->peer))
+		return FATE_REWIND;
+	port->stats.from_guest_packets++;
+	port->stats.from_guest_bytes += hdr.len;
+	if (c == NULL)
+		return act(lc, port, NULL, &hdr, chain);
+	if (hdr.type != c->type)
+		return bad_header(lc, port, c, &hdr, WIRE_BAD_TYPE);
+	/* Anything but data acts behind the data of this burst. */
+	if (c->is_host && hdr.op != WIRE_OP_RW)
+		host_send_burst(lc, c);
+	absorb_credit(lc, c, &hdr);
+	return act(lc, port, c, &hdr, chain);
+}
+
+/* ---- a burst ---- */
+
+/** Chains that are popped together, so that the misses of their cache lines overlap. */
+#define BATCH_NB_CHAINS 8
+
+struct batch {
+	struct vq_chain chains[BATCH_NB_CHAINS];
+	unsigned int nb;
+	bool refused[BATCH_NB_CHAINS];
+	bool broken; /* behind the last one */
+};
+
+static void
+pop_batch(struct lcore *lc, struct vq *vq, struct batch *b)
+{
+	b->broken = false;
+	for (b->nb = 0; b->nb < BATCH_NB_CHAINS; b->nb++) {
+		struct vq_chain *chain = &b->chains[b->nb];
+		int ret;
+
+		if (lc->nb_segs_used + VQ_CHAIN_MAX_SEGS > LCORE_NB_SEGS)
+			break;
+		ret = vq_pop(vq, chain, &lc->segs[lc->nb_segs_used]);
+		if (ret == 0)
+			break;
+		if (ret == -EPROTO) {
+			b->broken = true;
+			break;
+		}
+		b->refused[b->nb] = ret < 0;
+		lc->nb_segs_used += chain->nb_segs;
+		if (ret > 0) {
+			rte_prefetch0(chain->segs[0].va);
+			rte_prefetch0(chain->nb_segs > 1 ? chain->segs[1].va
+							 : chain->segs[0].va + RTE_CACHE_LINE_SIZE);
+		}
+	}
+}
+
+static bool
+may_take(struct lcore *lc, struct port *port)
+{
+	if (port->nb_replies == LIMIT_NB_REPLIES)
+		return false;
+	if (lc->nb_free_pkts < PKTS_PER_CHAIN || port->nb_pkts_out >= lc->pkts_per_port) {
+		lc->stats.pkts_exhausted++;
+		return false;
+	}
+	return true;
+}
+
+/* Returns the chains that were dealt with; the others are in the ring again. */
+static unsigned int
+take_batch(struct lcore *lc, struct port *port, const struct batch *b, uint32_t *len)
+{
+	struct vq *vq = &port->vq[PORT_Q_FROM_GUEST];
+	unsigned int i;
+
+	for (i = 0; i < b->nb && *len < LIMIT_BURST_LEN; i++) {
+		const struct vq_chain *chain = &b->chains[i];
+		enum fate fate = may_take(lc, port) ? FATE_RETURN : FATE_REWIND;
+
+		if (fate == FATE_RETURN && b->refused[i])
+			port->stats.drops[DROP_BAD_CHAIN]++;
+		else if (fate == FATE_RETURN)
+			fate = packet(lc, port, chain);
+		if (fate == FATE_REWIND) {
+			port->blocked = true;
+			break;
+		}
+		*len += chain->len;
+		if (fate == FATE_RETURN)
+			vq_return(vq, chain->id);
+	}
+	if (i < b->nb)
+		vq_rewind(vq, b->nb - i);
+	return i;
+}
+
+static void
+finish_burst(struct lcore *lc, struct port *port)
+{
+	struct vq *vq = &port->vq[PORT_Q_FROM_GUEST];
+
+	for (uint16_t i = 0; i < lc->nb_touched; i++)
+		host_send_burst(lc, lc->touched[i]);
+	direct_close_all(lc);
+	for (int16_t i = 0; i < lc->nb_burst; i++)
+		vq_return(vq, lc->burst[i].chain_id);
+	lc->nb_touched = 0;
+	lc->nb_burst = 0;
+	lc->nb_segs_used = 0;
+}
+
+unsigned int
+from_guest_poll(struct lcore *lc, struct port *port)
+{
+	struct vq *vq = &port->vq[PORT_Q_FROM_GUEST];
+	unsigned int nb = 0, taken;
+	uint32_t len = 0;
+	struct batch b;
+
+	port->blocked = false;
+	if (vq_nb_avail(vq, 1) == 0)
+		return 0;
+	do {
+		pop_batch(lc, vq, &b);
+		taken = take_batch(lc, port, &b, &len);
+		nb += taken;
+	} while (taken == BATCH_NB_CHAINS && nb < LIMIT_BURST_NB_PKTS);
+	finish_burst(lc, port);
+	if (b.broken)
+		lcore_port_broken(lc, port, DROP_RING_BROKEN);
+	if (nb > 0)
+		lcore_flush_later(lc, port);
+	return nb;
+}

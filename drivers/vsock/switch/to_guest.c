@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+
+#include <rte_debug.h>
+
+#include "conn/conn_end.h"
+#include "wire/credit.h"
+#include "conn/direct.h"
+#include "host/host.h"
+#include "conn/loan.h"
+#include "switch/to_guest.h"
+
+/** What became of a connection's turn. */
+enum turn {
+	TURN_IDLE,  /* nothing left to do */
+	TURN_MORE,  /* its share of the burst is used up */
+	TURN_STUCK, /* the guest posts no buffers */
+	TURN_FREED, /* the connection is gone */
+};
+
+void
+to_guest_ready(struct lcore *lc, struct conn *c)
+{
+	if (!c->in_ready && c->in_table) {
+		TAILQ_INSERT_TAIL(&c->port->ready, c, ready_entry);
+		c->in_ready = true;
+	}
+	lcore_port_ready(lc, c->port);
+}
+
+bool
+to_guest_buffer(struct lcore *lc, struct port *port, struct vq_chain *chain, struct vq_seg *segs,
+	uint32_t min_payload)
+{
+	struct vq *vq = &port->vq[PORT_Q_TO_GUEST];
+
+	for (;;) {
+		int ret = vq_pop(vq, chain, segs);
+
+		if (ret > 0 && chain->len >= WIRE_HDR_LEN + min_payload)
+			return true;
+		if (ret == -EPROTO)
+			lcore_port_broken(lc, port, DROP_RING_BROKEN);
+		if (ret == 0 || ret == -EPROTO) {
+			port->starved = true;
+			return false;
+		}
+		port->stats.drops[ret > 0 ? DROP_RX_TOO_SMALL : DROP_RX_BAD_CHAIN]++;
+		vq_return(vq, chain->id);
+		lcore_flush_later(lc, port);
+	}
+}
+
+static void
+write_header(const struct vq_chain *chain, const struct wire_hdr *hdr)
+{
+	uint8_t raw[WIRE_HDR_LEN];
+
+	wire_encode(hdr, raw);
+	seg_write_head(chain->segs, chain->nb_segs, raw, sizeof(raw));
+}
+
+void
+to_guest_packet(struct port *port, struct conn *c, const struct vq_chain *chain, uint16_t op,
+	uint32_t flags, uint32_t len)
+{
+	struct wire_hdr hdr = {
+		.src_cid = c->peer_cid,
+		.dst_cid = port->cid,
+		.src_port = c->peer_port,
+		.dst_port = c->local_port,
+		.len = len,
+		.type = c->type,
+		.op = op,
+		.flags = flags,
+		.buf_alloc = c->buf_alloc,
+		.fwd_cnt = c->fwd_cnt,
+	};
+
+	if (len > 0) {
+		c->sent_cnt += len;
+		pkt_window_sent(&c->window, c->sent_cnt, c->guest_buf_alloc);
+	}
+	c->fwd_cnt_told = c->fwd_cnt;
+	c->ctl &= ~CONN_CTL_CREDIT_UPDATE;
+	write_header(chain, &hdr);
+	vq_push(&port->vq[PORT_Q_TO_GUEST], chain, WIRE_HDR_LEN + len);
+	port->stats.to_guest_packets++;
+	port->stats.to_guest_bytes += len;
+}
+
+static bool
+send_ctl(struct lcore *lc, struct conn *c, uint16_t op, uint32_t flags)
+{
+	struct vq_chain chain;
+
+	if (!to_guest_buffer(lc, c->port, &chain, lc->to_guest_segs, 0))
+		return false;
+	to_guest_packet(c->port, c, &chain, op, flags, 0);
+	return true;
+}
+
+void
+to_guest_ask(struct lcore *lc, struct conn *c)
+{
+	bool stuck = to_guest_room(c) == 0;
+
+	if (!c->credit_asked && (stuck || pkt_window_should_ask(&c->window, c->guest_buf_alloc))) {
+		c->credit_asked = true;
+		c->ctl |= CONN_CTL_CREDIT_REQUEST;
+	}
+	/* A guest does not tell of each packet that its reader takes. */
+	if (stuck && c->timer == CONN_TIMER_NONE) {
+		lcore_timer(lc, c, c->nb_asked < LIMIT_NB_ASKS ? CONN_TIMER_ASK : CONN_TIMER_LOOK);
+		c->nb_asked += c->nb_asked < LIMIT_NB_ASKS;
+	}
+}
+
+uint32_t
+to_guest_room(const struct conn *c)
+{
+	return pkt_window_room(&c->window, c->guest_buf_alloc);
+}
+
+bool
+to_guest_turn_is_full(const struct conn *c)
+{
+	return c->sent_cnt - c->turn_cnt >= LIMIT_TURN_LEN;
+}
+
+/* What may be sent of the connection's data now, bytes. */
+static uint32_t
+sendable(const struct conn *c)
+{
+	if (to_guest_room(c) == 0)
+		return 0;
+	return c->is_host ? credit_free(c->guest_buf_alloc, c->tx_cnt, c->guest_fwd_cnt)
+			  : UINT32_MAX;
+}
+
+static uint32_t
+copy_out(struct lcore *lc, struct conn *c, struct pkt *p, const struct vq_chain *chain,
+	uint32_t off, uint32_t len)
+{
+	uint32_t n;
+
+	if (p->kind == PKT_COPY)
+		n = chunk_read_segs(&p->copy, len, chain->segs, chain->nb_segs, off);
+	else
+		n = seg_copy(chain->segs, chain->nb_segs, off, p->segs, p->nb_segs,
+			p->payload_off + p->off, len);
+	RTE_VERIFY(n == len); /* lengths were checked when the chains were popped */
+	loan_consume(lc, c, p, n);
+	if (c->is_host) {
+		c->tx_cnt += n;
+	} else {
+		c->port->stats.guest_copied_bytes += n;
+		c->port->stats.guest_payload_bytes += n;
+	}
+	return n;
+}
+
+static uint32_t
+bytes_left(const struct pkt *p)
+{
+	return p->kind == PKT_COPY ? p->copy.len : p->len - p->off;
+}
+
+/* Fill one buffer with the stream's next bytes, of as many packets as fit. */
+static void
+fill_stream(struct lcore *lc, struct conn *c, const struct vq_chain *chain, uint32_t max)
+{
+	uint32_t room = RTE_MIN(
+		RTE_MIN(chain->len, WIRE_HDR_LEN + WIRE_PAYLOAD_MAX_LEN) - WIRE_HDR_LEN, max);
+	uint32_t len = 0;
+	struct pkt *p;
+
+	while (len < room && (p = TAILQ_FIRST(&c->data)) != NULL) {
+		len += copy_out(
+			lc, c, p, chain, WIRE_HDR_LEN + len, RTE_MIN(bytes_left(p), room - len));
+		if (bytes_left(p) == 0)
+			loan_done(lc, c, p);
+	}
+	to_guest_packet(c->port, c, chain, WIRE_OP_RW, 0, len);
+}
+
+/* Fill one buffer with a piece of one message; only its last piece keeps EOM and EOR. */
+static void
+fill_message(struct lcore *lc, struct conn *c, const struct vq_chain *chain, uint32_t max)
+{
+	uint32_t room = RTE_MIN(
+		RTE_MIN(chain->len, WIRE_HDR_LEN + WIRE_PAYLOAD_MAX_LEN) - WIRE_HDR_LEN, max);
+	struct pkt *p = TAILQ_FIRST(&c->data);
+	uint32_t flags, left, len;
+	bool done;
+
+	if (p->kind == PKT_COPY) {
+		loan_next_record(lc, c, p);
+		left = p->rec_left;
+		flags = p->rec_flags;
+	} else {
+		left = p->len - p->off;
+		flags = p->hdr.flags;
+	}
+	len = RTE_MIN(left, room);
+	copy_out(lc, c, p, chain, WIRE_HDR_LEN, len);
+	if (p->kind == PKT_COPY) {
+		p->rec_left -= len;
+		done = p->rec_left == 0 && p->copy.len == 0;
+	} else {
+		done = len == left;
+	}
+	to_guest_packet(c->port, c, chain, WIRE_OP_RW, len == left ? flags : 0, len);
+	if (done)
+		loan_done(lc, c, p);
+}
+
+static enum turn
+send_data(struct lcore *lc, struct conn *c, int *budget)
+{
+	struct vq_chain chain;
+
+	while (!TAILQ_EMPTY(&c->data)) {
+		uint32_t max = sendable(c);
+
+		if (max == 0) {
+			to_guest_ask(lc, c);
+			break; /* the guest's next credit brings it back */
+		}
+		if (*budget <= 0 || to_guest_turn_is_full(c))
+			return TURN_MORE;
+		if (!to_guest_buffer(lc, c->port, &chain, lc->to_guest_segs, 1))
+			return TURN_STUCK;
+		if (c->type == WIRE_TYPE_STREAM)
+			fill_stream(lc, c, &chain, max);
+		else
+			fill_message(lc, c, &chain, max);
+		(*budget)--;
+		to_guest_ask(lc, c);
+	}
+	return TURN_IDLE;
+}
+
+static enum turn
+send_opening(struct lcore *lc, struct conn *c, int *budget)
+{
+	uint8_t bit = c->ctl & (CONN_CTL_REQUEST | CONN_CTL_RESPONSE);
+
+	if (bit == 0)
+		return TURN_IDLE;
+	if (!send_ctl(lc, c, bit == CONN_CTL_REQUEST ? WIRE_OP_REQUEST : WIRE_OP_RESPONSE, 0))
+		return TURN_STUCK;
+	c->ctl &= ~bit;
+	c->request_sent = true;
+	(*budget)--;
+	return TURN_IDLE;
+}
+
+static enum turn
+send_credit(struct lcore *lc, struct conn *c, int *budget)
+{
+	if ((c->ctl & CONN_CTL_CREDIT_UPDATE) != 0) {
+		if (!send_ctl(lc, c, WIRE_OP_CREDIT_UPDATE, 0))
+			return TURN_STUCK;
+		c->port->stats.credit_updates++;
+		(*budget)--;
+	}
+	if ((c->ctl & CONN_CTL_CREDIT_REQUEST) != 0) {
+		if (!send_ctl(lc, c, WIRE_OP_CREDIT_REQUEST, 0))
+			return TURN_STUCK;
+		c->ctl &= ~CONN_CTL_CREDIT_REQUEST;
+		(*budget)--;
+	}
+	return TURN_IDLE;
+}
+
+static void
+after_shutdown(struct lcore *lc, struct conn *c)
+{
+	if (c->shut_to_guest != WIRE_SHUTDOWN_BOTH)
+		return;
+	/* Both directions are shut: the guest answers RST, or a time-out does. */
+	if (c->is_host && c->state == CONN_OPEN)
+		c->state = CONN_CLOSING;
+	lcore_timer(lc, c, CONN_TIMER_CLOSE);
+}
+
+/* Behind the data: SHUTDOWN, then RST, which ends it. */
+static enum turn
+send_closing(struct lcore *lc, struct conn *c, int *budget)
+{
+	if ((c->ctl & CONN_CTL_SHUTDOWN) != 0) {
+		if (!send_ctl(lc, c, WIRE_OP_SHUTDOWN, c->shut_to_guest))
+			return TURN_STUCK;
+		c->ctl &= ~CONN_CTL_SHUTDOWN;
+		after_shutdown(lc, c);
+		(*budget)--;
+	}
+	if ((c->ctl & CONN_CTL_RST) != 0) {
+		if (!send_ctl(lc, c, WIRE_OP_RST, 0))
+			return TURN_STUCK;
+		c->port->stats.resets_sent++;
+		(*budget)--;
+		conn_end_free(lc, c);
+		return TURN_FREED;
+	}
+	return TURN_IDLE;
+}
+
+static enum turn
+serve(struct lcore *lc, struct conn *c, int *budget)
+{
+	enum turn t;
+
+	c->turn_cnt = c->sent_cnt;
+	t = send_opening(lc, c, budget);
+	if (t != TURN_IDLE)
+		return t;
+	t = send_data(lc, c, budget);
+	if (t != TURN_IDLE)
+		return t;
+	if (*budget > 0 && c->is_host && TAILQ_EMPTY(&c->data) && host_recv_possible(c)) {
+		*budget -= host_recv(lc, c, *budget);
+		if (c->state == CONN_NONE)
+			return TURN_FREED;
+	}
+	if (*budget <= 0)
+		return TURN_MORE;
+	t = send_credit(lc, c, budget);
+	if (t != TURN_IDLE)
+		return t;
+	if (!TAILQ_EMPTY(&c->data))
+		return TURN_IDLE; /* out of credit */
+	t = send_closing(lc, c, budget);
+	if (t != TURN_IDLE)
+		return t;
+	if (c->is_host && host_recv_possible(c))
+		return c->port->starved ? TURN_STUCK : TURN_MORE;
+	return TURN_IDLE;
+}
+
+static bool
+send_reply(struct lcore *lc, struct port *port)
+{
+	const struct reply *r = &port->replies[port->replies_head];
+	struct vq_chain chain;
+	struct wire_hdr hdr = {
+		.src_cid = r->src_cid,
+		.dst_cid = port->cid,
+		.src_port = r->src_port,
+		.dst_port = r->dst_port,
+		.type = r->type,
+		.op = WIRE_OP_RST,
+	};
+
+	if (!to_guest_buffer(lc, port, &chain, lc->to_guest_segs, 0))
+		return false;
+	write_header(&chain, &hdr);
+	vq_push(&port->vq[PORT_Q_TO_GUEST], &chain, WIRE_HDR_LEN);
+	port->stats.to_guest_packets++;
+	port->stats.resets_sent++;
+	port->replies_head = (port->replies_head + 1) % LIMIT_NB_REPLIES;
+	port->nb_replies--;
+	return true;
+}
+
+unsigned int
+to_guest_poll(struct lcore *lc, struct port *port)
+{
+	uint64_t before = port->stats.to_guest_packets;
+	int budget = LIMIT_BURST_NB_TO_GUEST;
+	struct conn *c, *served = NULL; /* the first that waits for its next turn */
+	unsigned int used;
+
+	if (!port->running)
+		return 0;
+	direct_close(lc, port);
+	port->starved = false;
+	while (port->nb_replies > 0 && send_reply(lc, port))
+		;
+	while (budget > 0 && !port->starved && (c = TAILQ_FIRST(&port->ready)) != NULL &&
+		c != served) {
+		int share = RTE_MIN(budget, LIMIT_TURN_NB_BUFFERS), left = share;
+		enum turn t;
+
+		TAILQ_REMOVE(&port->ready, c, ready_entry);
+		c->in_ready = false;
+		t = serve(lc, c, &left);
+		budget -= share - left;
+		/* The guest takes these while we go on. */
+		if (share - left >= LIMIT_TURN_NB_BUFFERS / 2)
+			lcore_port_flush(port);
+		if (t == TURN_FREED || t == TURN_IDLE)
+			continue;
+		if (!c->in_ready) {
+			if (t == TURN_STUCK)
+				TAILQ_INSERT_HEAD(&port->ready, c, ready_entry);
+			else
+				TAILQ_INSERT_TAIL(&port->ready, c, ready_entry);
+			c->in_ready = true;
+		}
+		if (served == NULL)
+			served = c;
+	}
+	used = port->stats.to_guest_packets - before;
+	if (used > 0)
+		lcore_flush_later(lc, port);
+	return used;
+}

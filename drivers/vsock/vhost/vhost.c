@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <endian.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <linux/vhost_types.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ring.h>
+
+#include <rte_log.h>
+#include <rte_vhost.h>
+
+#include "vhost/vhost.h"
+#include "vhost/vhost_link.h"
+#include "vhost/vhost_msg.h"
+#include "vhost/vhost_sock.h"
+#include "base/vsock_log.h"
+#include "wire/wire.h"
+
+/*
+ * Offered to front ends. ANY_LAYOUT and NOTIFY_ON_EMPTY are there since QEMU lets guests take them
+ * unasked. Not offered: packed rings, IN_ORDER, an IOMMU, dirty logging.
+ */
+#define FEATURES                                                                                   \
+	(1ull << VSOCK_F_STREAM | 1ull << VSOCK_F_SEQPACKET | 1ull << VSOCK_F_NO_IMPLIED_STREAM |  \
+		1ull << VIRTIO_F_NOTIFY_ON_EMPTY | 1ull << VIRTIO_F_ANY_LAYOUT |                   \
+		1ull << VIRTIO_RING_F_INDIRECT_DESC | 1ull << VIRTIO_RING_F_EVENT_IDX |            \
+		1ull << VHOST_USER_F_PROTOCOL_FEATURES | 1ull << VIRTIO_F_VERSION_1)
+
+/* Without STATUS: QEMU never sends DRIVER_OK for a vsock device, and the library waits for it. */
+#define PROTOCOL_FEATURES                                                                          \
+	(1ull << VHOST_USER_PROTOCOL_F_MQ | 1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK |              \
+		1ull << VHOST_USER_PROTOCOL_F_CONFIG)
+
+/*
+ * One thread of the library serves all sockets with blocking reads. A front end sends a message in
+ * one piece; one that does not is dropped after this long.
+ */
+#define MSG_TIMEOUT_MS 1000
+
+static TAILQ_HEAD(, vhost_link) links = TAILQ_HEAD_INITIALIZER(links);
+static pthread_mutex_t links_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static struct vhost_link *
+link_of_vid(int vid)
+{
+	struct vhost_link *link;
+
+	pthread_mutex_lock(&links_lock);
+	TAILQ_FOREACH (link, &links, next)
+		if (link->vid == vid)
+			break;
+	pthread_mutex_unlock(&links_lock);
+	return link;
+}
+
+/* Find the link of a front end's device and lock it. */
+static struct vhost_link *
+link_enter(int vid)
+{
+	struct vhost_link *link = link_of_vid(vid);
+
+	if (link != NULL)
+		pthread_mutex_lock(&link->lock);
+	return link;
+}
+
+static void
+link_leave(struct vhost_link *link)
+{
+	pthread_mutex_unlock(&link->lock);
+}
+
+static enum rte_vhost_msg_result
+answer_config(struct vhost_link *link, struct vhost_msg_ctx *msg)
+{
+	uint64_t guest_cid = htole64(link->conf->cid);
+
+	vhost_msg_reply_config(msg, &guest_cid, sizeof(guest_cid));
+	return RTE_VHOST_MSG_RESULT_REPLY;
+}
+
+static enum rte_vhost_msg_result
+answer_queue_num(struct vhost_msg_ctx *msg)
+{
+	msg->payload.u64 = VHOST_MSG_NB_RINGS;
+	msg->len = sizeof(msg->payload.u64);
+	return RTE_VHOST_MSG_RESULT_REPLY;
+}
+
+static enum rte_vhost_msg_result
+refuse(struct vhost_link *link, struct vhost_msg_ctx *msg, int error, const char *reason)
+{
+	vhost_link_report(link, RTE_LOG_WARNING, "message %u refused: %s", msg->request, reason);
+	vhost_msg_close_fds(msg);
+	/* The library ends the connection after an error unless a reply can tell of it. */
+	if (error == -EPROTO)
+		msg->flags &= ~VHOST_MSG_NEED_REPLY;
+	return RTE_VHOST_MSG_RESULT_ERR;
+}
+
+/*
+ * Before the library handles a message, for most with the access locks of all rings held (which
+ * nothing in this process waits for but the library's own data path, which is not used).
+ */
+static enum rte_vhost_msg_result
+pre_msg(int vid, void *ctx)
+{
+	enum rte_vhost_msg_result result = RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+	struct vhost_link *link = link_enter(vid);
+	struct vhost_msg_ctx *msg = ctx;
+	const char *reason;
+	int rc;
+
+	if (link == NULL) {
+		vhost_msg_close_fds(msg);
+		return RTE_VHOST_MSG_RESULT_ERR;
+	}
+	rc = vhost_msg_check(msg, &reason);
+	if (rc != 0) {
+		result = refuse(link, msg, rc, reason);
+		goto out;
+	}
+	if (vhost_msg_takes_away(msg->request))
+		vhost_link_take_down(link, vid);
+
+	switch (msg->request) {
+	case VHOST_MSG_GET_CONFIG:
+		result = answer_config(link, msg);
+		break;
+	case VHOST_MSG_SET_CONFIG:
+		result = refuse(link, msg, -ENOTSUP, "the configuration is read-only");
+		break;
+	case VHOST_MSG_GET_QUEUE_NUM:
+		result = answer_queue_num(msg);
+		break;
+	case VHOST_MSG_RESET_OWNER:
+		/* The protocol asks back ends to ignore it; the library would free rings. */
+		result = RTE_VHOST_MSG_RESULT_OK;
+		break;
+	case VHOST_MSG_SET_MEM_TABLE:
+		/* Should the library fail, there is no post_msg() and no trust in its table. */
+		vhost_link_drop_mem(link);
+		break;
+	case VHOST_MSG_SET_VRING_ENABLE:
+		/* The library says so as well, but only after its reply. */
+		if (msg->payload.ring.num == 0 && msg->payload.ring.idx < PORT_NB_QUEUES)
+			link->ready[msg->payload.ring.idx] = false;
+		break;
+	default:
+		break;
+	}
+out:
+	link_leave(link);
+	return result;
+}
+
+/* After the library handled a message without an error. */
+static enum rte_vhost_msg_result
+post_msg(int vid, void *ctx)
+{
+	struct vhost_link *link = link_enter(vid);
+	const struct vhost_msg_ctx *msg = ctx;
+
+	if (link == NULL)
+		return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+	if (msg->request == VHOST_MSG_SET_MEM_TABLE)
+		vhost_link_take_mem(link, vid);
+	if (vhost_msg_takes_away(msg->request))
+		vhost_link_bring_up(link, vid);
+	link_leave(link);
+	return RTE_VHOST_MSG_RESULT_NOT_HANDLED;
+}
+
+static const struct rte_vhost_user_extern_ops msg_ops = {
+	.pre_msg_handle = pre_msg,
+	.post_msg_handle = post_msg,
+};
+
+static int
+on_new_connection(int vid)
+{
+	struct vhost_link *link;
+	char path[PORT_PATH_LEN];
+	bool taken = false;
+
+	if (rte_vhost_get_ifname(vid, path, sizeof(path)) != 0)
+		return -1;
+	pthread_mutex_lock(&links_lock);
+	/* A link that is being detached may not have heard that its vid is free again. */
+	TAILQ_FOREACH (link, &links, next)
+		if (link->vid == vid)
+			link->vid = -1;
+	TAILQ_FOREACH (link, &links, next)
+		if (strcmp(link->conf->iface, path) == 0)
+			break;
+	if (link != NULL && link->vid >= 0)
+		taken = true;
+	else if (link != NULL)
+		link->vid = vid;
+	pthread_mutex_unlock(&links_lock);
+	if (link == NULL)
+		return -1;
+
+	pthread_mutex_lock(&link->lock);
+	if (taken)
+		vhost_link_report(link, RTE_LOG_WARNING, "a second one connected and was refused");
+	else
+		vhost_link_report(link, RTE_LOG_INFO, "connected");
+	pthread_mutex_unlock(&link->lock);
+	if (taken)
+		return -1;
+	if (vhost_sock_set_timeouts(path, link->conf->client, MSG_TIMEOUT_MS) == 0)
+		VSOCK_LOG(WARNING, "%s: the front end's socket has no time-out", link->conf->name);
+	rte_vhost_extern_callback_register(vid, &msg_ops, NULL);
+	return 0;
+}
+
+static void
+on_destroy_connection(int vid)
+{
+	struct vhost_link *link = link_enter(vid);
+	uint16_t i;
+
+	if (link == NULL)
+		return;
+	vhost_link_take_down(link, vid);
+	vhost_link_drop_mem(link);
+	link->running = false;
+	for (i = 0; i < PORT_NB_QUEUES; i++)
+		link->ready[i] = false;
+	port_front_end_gone(link->port);
+	vhost_link_report(link, RTE_LOG_INFO, "gone");
+	link_leave(link);
+
+	pthread_mutex_lock(&links_lock);
+	link->vid = -1;
+	pthread_mutex_unlock(&links_lock);
+}
+
+static int
+on_new_device(int vid)
+{
+	struct vhost_link *link = link_enter(vid);
+
+	if (link == NULL)
+		return -1;
+	link->running = true;
+	vhost_link_bring_up(link, vid);
+	link_leave(link);
+	/* Whatever is wrong may be put right by the next message. */
+	return 0;
+}
+
+static void
+on_destroy_device(int vid)
+{
+	struct vhost_link *link = link_enter(vid);
+
+	if (link == NULL)
+		return;
+	vhost_link_take_down(link, vid);
+	link->running = false;
+	/* From rte_vhost_driver_unregister() on there is no other call before the unmapping. */
+	if (link->detaching)
+		vhost_link_drop_mem(link);
+	link_leave(link);
+}
+
+/* Also called for a ring whose kick or call fd is about to be replaced. */
+static int
+on_vring_state(int vid, uint16_t idx, int enable)
+{
+	struct vhost_link *link;
+
+	if (idx >= PORT_NB_QUEUES)
+		return 0;
+	link = link_enter(vid);
+	if (link == NULL)
+		return 0;
+	link->ready[idx] = enable != 0;
+	if (enable)
+		vhost_link_bring_up(link, vid);
+	else
+		vhost_link_take_down(link, vid);
+	link_leave(link);
+	return 0;
+}
+
+static const struct rte_vhost_device_ops device_ops = {
+	.new_device = on_new_device,
+	.destroy_device = on_destroy_device,
+	.vring_state_changed = on_vring_state,
+	.new_connection = on_new_connection,
+	.destroy_connection = on_destroy_connection,
+};
+
+/*
+ * The library logs every message, by default even good ones; a front end must not be able to fill
+ * the disk with that. Left alone when the user asked for another level than the default.
+ */
+static void
+quieten_library(void)
+{
+	static const char type[] = "lib.vhost.config";
+	int id = rte_log_register(type);
+
+	if (id >= 0 && rte_log_get_level((uint32_t)id) == (int)RTE_LOG_INFO)
+		rte_log_set_level((uint32_t)id, RTE_LOG_CRIT);
+}
+
+static int
+open_socket(const char *path, bool client)
+{
+	uint64_t flags = client ? RTE_VHOST_USER_CLIENT : 0;
+
+	if (rte_vhost_driver_register(path, flags) != 0)
+		return -ENOMEM;
+	if (rte_vhost_driver_set_features(path, FEATURES) != 0 ||
+		rte_vhost_driver_set_protocol_features(path, PROTOCOL_FEATURES) != 0 ||
+		rte_vhost_driver_callback_register(path, &device_ops) != 0) {
+		rte_vhost_driver_unregister(path);
+		return -EIO;
+	}
+	/*
+	 * After a failure the library has closed the socket but knows its number; to unregister
+	 * would close that number again, whosever it is by then. vhost_sock_prepare() has tried
+	 * what can fail, so the little that is lost here is lost hardly ever.
+	 */
+	return rte_vhost_driver_start(path) == 0 ? 0 : -EIO;
+}
+
+static struct vhost_link *
+link_create(struct port *port)
+{
+	struct vhost_link *link = calloc(1, sizeof(*link));
+
+	if (link == NULL)
+		return NULL;
+	link->port = port;
+	link->conf = port_conf_of(port);
+	link->vid = -1;
+	pthread_mutex_init(&link->lock, NULL);
+	pthread_mutex_lock(&links_lock);
+	TAILQ_INSERT_TAIL(&links, link, next);
+	pthread_mutex_unlock(&links_lock);
+	return link;
+}
+
+/* The library has no callback under way for the link and starts none. */
+static void
+link_destroy(struct vhost_link *link)
+{
+	pthread_mutex_lock(&links_lock);
+	TAILQ_REMOVE(&links, link, next);
+	pthread_mutex_unlock(&links_lock);
+	vhost_link_drop_mem(link);
+	pthread_mutex_destroy(&link->lock);
+	free(link);
+}
+
+int
+vhost_attach(struct port *port)
+{
+	const struct port_conf *conf = port_conf_of(port);
+	const char *reason = "librte_vhost refuses it";
+	struct vhost_link *link;
+	int rc;
+
+	quieten_library();
+	/* Asks for nothing but whether the library knows the path. */
+	if (rte_vhost_driver_disable_features(conf->iface, 0) == 0) {
+		reason = "already in use by this process";
+		rc = -EBUSY;
+		goto fail;
+	}
+	if (!conf->client) {
+		rc = vhost_sock_prepare(conf->iface, &reason);
+		if (rc != 0)
+			goto fail;
+	}
+	link = link_create(port);
+	if (link == NULL) {
+		reason = "out of memory";
+		rc = -ENOMEM;
+		goto fail;
+	}
+	rc = open_socket(conf->iface, conf->client);
+	if (rc == 0)
+		return 0;
+	link_destroy(link);
+fail:
+	VSOCK_LOG(ERR, "%s: iface=%s: %s", conf->name, conf->iface, reason);
+	return rc;
+}
+
+void
+vhost_detach(struct port *port)
+{
+	struct vhost_link *link;
+
+	pthread_mutex_lock(&links_lock);
+	TAILQ_FOREACH (link, &links, next)
+		if (link->port == port)
+			break;
+	pthread_mutex_unlock(&links_lock);
+	if (link == NULL)
+		return;
+
+	pthread_mutex_lock(&link->lock);
+	link->detaching = true;
+	pthread_mutex_unlock(&link->lock);
+	/* Waits for a callback that is under way, so without the lock. */
+	rte_vhost_driver_unregister(link->conf->iface);
+	link_destroy(link);
+}

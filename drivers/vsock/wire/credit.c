@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "wire/credit.h"
+
+/* A 64 KiB packet must never wait for the slow path. */
+#define CREDIT_URGENT_MIN_LEN 65536u
+/* Nor a sender that fills the window in a few steps like the last one. */
+#define CREDIT_NB_STEPS 3u
+
+uint32_t
+credit_free(uint32_t buf_alloc, uint32_t tx_cnt, uint32_t fwd_cnt)
+{
+	uint32_t on_the_way = tx_cnt - fwd_cnt;
+
+	/* A fwd_cnt ahead of tx_cnt is a lie and wraps to a huge number: nothing is free. */
+	return on_the_way < buf_alloc ? buf_alloc - on_the_way : 0;
+}
+
+bool
+credit_respected(uint32_t buf_alloc, uint32_t rx_cnt, uint32_t fwd_cnt)
+{
+	return rx_cnt - fwd_cnt <= buf_alloc;
+}
+
+enum credit_action
+credit_decide(uint32_t buf_alloc, uint32_t rx_cnt, uint32_t fwd_cnt, uint32_t fwd_cnt_told,
+	uint32_t step_len)
+{
+	uint32_t known = credit_free(buf_alloc, rx_cnt, fwd_cnt_told);
+	uint32_t urgent = buf_alloc / 4;
+
+	if (urgent < CREDIT_URGENT_MIN_LEN)
+		urgent = CREDIT_URGENT_MIN_LEN;
+	if (known / CREDIT_NB_STEPS < step_len)
+		urgent = UINT32_MAX;
+
+	if (fwd_cnt == fwd_cnt_told)
+		return CREDIT_KEEP;
+	/* First, so that a window of less than 128 KiB is not told after every packet. */
+	if (known > buf_alloc / 2)
+		return CREDIT_KEEP;
+	return known < urgent ? CREDIT_NOW : CREDIT_DEFER;
+}
