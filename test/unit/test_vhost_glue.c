@@ -25,8 +25,6 @@
 #include "ring/gmem_guard.h"
 #include "vhost/vhost.h"
 
-int vsock_logtype = RTE_LOGTYPE_USER1;
-
 static char dir[] = "/tmp/vhost_glue_XXXXXX";
 static char socket_path[PORT_PATH_LEN];
 static char other_path[PORT_PATH_LEN];

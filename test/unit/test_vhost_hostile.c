@@ -24,8 +24,6 @@
 #define NEED_REPLY 8
 #define ADDR       0x7f0000000000ull
 
-int vsock_logtype = RTE_LOGTYPE_USER1;
-
 static char dir[] = "/tmp/vhost_hostile_XXXXXX";
 static char path[PORT_PATH_LEN];
 static struct port *port;

@@ -4,17 +4,17 @@
 
 /**
  * @file
- * The log of the control plane; type "vsock", level INFO (--log-level vsock:debug changes it).
- * Never used in the poll loop.
+ * The log of the control plane: DPDK's log type "vsock" with the default level INFO. The option
+ * --log-level vsock:debug changes the level. The poll loop never logs.
  */
 
 #include <rte_log.h>
 
-/** Log type "vsock"; registered by vdev.c before main(). */
-extern int vsock_logtype;
+/** Log type "vsock". A constructor registers it before main(). */
+extern int vsock_log_type;
 
 /** Log one line, without a newline in @p fmt. A macro because DPDK's levels are suffixes. */
 #define VSOCK_LOG(level, fmt, ...)                                                                 \
-	rte_log(RTE_LOG_##level, (uint32_t)vsock_logtype, "vsock: " fmt "\n", ##__VA_ARGS__)
+	rte_log(RTE_LOG_##level, (uint32_t)vsock_log_type, "vsock: " fmt "\n", ##__VA_ARGS__)
 
 #endif

@@ -9,11 +9,13 @@
 
 #include <rte_common.h>
 
+#include "base/clock.h"
+#include "base/unix_sock.h"
+#include "base/vsock_log.h"
 #include "control/host_accept.h"
 #include "control/host_line.h"
 #include "data/lcore.h"
 #include "lcore/slow.h"
-#include "base/vsock_log.h"
 
 #define ACCEPT_BURST    32
 #define ACCEPT_RETRY_MS 20
@@ -64,7 +66,7 @@ hand_over(struct host_listener *l, int fd, int type, uint32_t guest_port)
 	};
 
 	if (type == SOCK_SEQPACKET)
-		msg.buf_alloc = slow_socket_prepare(fd, port->conf.buf_alloc);
+		msg.buf_alloc = unix_sock_set_send_buffer(fd, port->conf.buf_alloc);
 	lcore_post(port->lcore, &msg);
 }
 
@@ -105,7 +107,7 @@ keep_handshake(const struct handshake *from)
 		return;
 	}
 	*h = *from;
-	h->deadline_ms = slow_now_ms() + LIMIT_HANDSHAKE_MS;
+	h->deadline_ms = clock_ms() + LIMIT_HANDSHAKE_MS;
 	TAILQ_INSERT_TAIL(&handshakes, h, entry);
 	h->listener->nb_handshakes++;
 	if (watch(EPOLL_CTL_ADD, h->fd, EPOLLIN | EPOLLRDHUP, h) != 0) {
@@ -122,7 +124,7 @@ expire_handshakes(void)
 
 	if (h == NULL)
 		return;
-	for (now = slow_now_ms(); h != NULL && h->deadline_ms <= now;
+	for (now = clock_ms(); h != NULL && h->deadline_ms <= now;
 		h = TAILQ_FIRST(&handshakes)) {
 		close(h->fd);
 		free_handshake(h);
@@ -137,7 +139,7 @@ pause_socket(struct listen_socket *s)
 	if (watch(EPOLL_CTL_MOD, s->fd, 0, s) != 0)
 		return; /* it reports once more, and comes here again */
 	s->paused = true;
-	s->resume_ms = slow_now_ms() + ACCEPT_RETRY_MS;
+	s->resume_ms = clock_ms() + ACCEPT_RETRY_MS;
 	TAILQ_INSERT_TAIL(&paused, s, entry);
 }
 
@@ -149,7 +151,7 @@ resume_sockets(void)
 
 	if (s == NULL)
 		return;
-	for (now = slow_now_ms(); s != NULL && s->resume_ms <= now; s = TAILQ_FIRST(&paused)) {
+	for (now = clock_ms(); s != NULL && s->resume_ms <= now; s = TAILQ_FIRST(&paused)) {
 		TAILQ_REMOVE(&paused, s, entry);
 		s->paused = false;
 		if (watch(EPOLL_CTL_MOD, s->fd, EPOLLIN, s) != 0)
@@ -161,7 +163,7 @@ static void
 report_accept(struct listen_socket *s, int error)
 {
 	const struct port_conf *conf = &s->listener->port->conf;
-	uint64_t now = slow_now_ms();
+	uint64_t now = clock_ms();
 
 	if (s->reported_ms != 0 && now - s->reported_ms < FDS_REPORT_MS)
 		return;
@@ -252,7 +254,7 @@ host_accept_timeout_ms(void)
 
 	if (s == NULL && h == NULL)
 		return -1;
-	now = slow_now_ms();
+	now = clock_ms();
 	if (s != NULL)
 		next = s->resume_ms;
 	if (h != NULL)

@@ -14,10 +14,10 @@
 
 #include <rte_common.h>
 
+#include "base/unix_sock.h"
+#include "base/vsock_log.h"
 #include "control/host_accept.h"
 #include "control/host_listen.h"
-#include "vhost/vhost_sock.h"
-#include "base/vsock_log.h"
 
 #define LISTEN_BACKLOG 1024
 #define NB_EVENTS      32
@@ -141,7 +141,7 @@ open_socket(struct listen_socket *s, int type, const char *suffix)
 			suffix);
 		return -ENAMETOOLONG;
 	}
-	ret = vhost_sock_prepare(s->path, &reason);
+	ret = unix_sock_prepare(s->path, &reason);
 	if (ret == 0) {
 		ret = bind_listener(s->path, type);
 		reason = strerror(-ret);

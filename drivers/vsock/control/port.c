@@ -4,17 +4,21 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <rte_lcore.h>
 
+#include "base/clock.h"
+#include "base/vsock_log.h"
 #include "control/host_listen.h"
 #include "data/lcore.h"
 #include "data/port_data.h"
-#include "loop/settle.h"
 #include "lcore/slow.h"
 #include "life/vsock.h"
-#include "base/vsock_log.h"
+#include "loop/settle.h"
+
+_Static_assert(sizeof(((struct sockaddr_un *)0)->sun_path) == PORT_PATH_LEN, "sun_path");
 
 #define NB_GROUPS     64
 #define RESET_POLL_US 5000
@@ -326,7 +330,7 @@ port_front_end_gone(struct port *port)
 void
 port_reset_all(unsigned int timeout_ms)
 {
-	uint64_t deadline_ms = slow_now_ms() + timeout_ms;
+	uint64_t deadline_ms = clock_ms() + timeout_ms;
 	int left;
 
 	do {
@@ -339,7 +343,7 @@ port_reset_all(unsigned int timeout_ms)
 		pthread_mutex_unlock(&port_mutex);
 		if (left > 0)
 			usleep(RESET_POLL_US);
-	} while (left > 0 && slow_now_ms() < deadline_ms);
+	} while (left > 0 && clock_ms() < deadline_ms);
 }
 
 void

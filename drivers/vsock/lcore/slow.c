@@ -5,22 +5,21 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <rte_cycles.h>
 
+#include "base/clock.h"
+#include "base/unix_sock.h"
+#include "base/vsock_log.h"
 #include "data/lcore.h"
 #include "lcore/slow.h"
-#include "base/vsock_log.h"
 
 #define TICK_US          250000
 #define TICK_SOON_US     (LIMIT_ASK_MS * 1000)
 #define CONNECT_RETRY_US 10000
 #define CLOSE_LATER_US   1000
 #define CLOSE_ALONE_US   (CLOSE_LATER_US / 4)
-/* What the kernel keeps of SO_SNDBUF for itself when it bounds a message (AF_UNIX). */
-#define SNDBUF_RESERVED 32
 
 struct tick {
 	struct wq_delayed_work work; /* first */
@@ -47,29 +46,6 @@ struct workqueue *
 slow_wq(void)
 {
 	return wq;
-}
-
-uint64_t
-slow_now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
-uint32_t
-slow_socket_prepare(int fd, uint32_t buf_alloc)
-{
-	/* The kernel doubles it; with the privilege the system's limit does not count. */
-	int size = (int)buf_alloc, got = 0;
-	socklen_t len = sizeof(got);
-
-	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) != 0)
-		(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	if (getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &got, &len) != 0 || got <= SNDBUF_RESERVED)
-		return 0;
-	return (uint32_t)got - SNDBUF_RESERVED;
 }
 
 /* ---- works ---- */
@@ -117,7 +93,7 @@ try_connect(struct slow_job *job, uint32_t *sndbuf_len)
 	if (job->fd < 0)
 		return errno;
 	if (type == SOCK_SEQPACKET)
-		*sndbuf_len = slow_socket_prepare(job->fd, job->buf_alloc);
+		*sndbuf_len = unix_sock_set_send_buffer(job->fd, job->buf_alloc);
 	return connect(job->fd, (struct sockaddr *)&addr, sizeof(addr)) == 0 ? 0 : errno;
 }
 
@@ -137,7 +113,7 @@ do_connect(struct slow_job *job)
 	}
 	if (error == EAGAIN) {
 		/* The listener's backlog is full, and cannot be polled. */
-		uint64_t now = slow_now_ms();
+		uint64_t now = clock_ms();
 
 		if (job->deadline_ms == 0)
 			job->deadline_ms = now + LIMIT_CONNECT_BACKLOG_MS;

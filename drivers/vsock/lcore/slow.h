@@ -87,11 +87,4 @@ void slow_stop(void);
 /** The workqueue, for works of others on the slow path. Context: any. */
 struct workqueue *slow_wq(void);
 
-/** Send buffer that lets a window of @p buf_alloc bytes through. @return bytes that one message
- * can have. Context: slow path. */
-uint32_t slow_socket_prepare(int fd, uint32_t buf_alloc);
-
-/** Milliseconds of CLOCK_MONOTONIC. */
-uint64_t slow_now_ms(void);
-
 #endif

@@ -32,8 +32,6 @@ static TAILQ_HEAD(, vdev) vdevs = TAILQ_HEAD_INITIALIZER(vdevs); /* vdevs_lock *
 static bool switch_runs;                                         /* vdevs_lock */
 static unsigned int nb_failed;                                   /* atomic */
 
-int vsock_logtype = RTE_LOGTYPE_USER1;
-
 static struct vdev *
 find_by_name(const char *name)
 {
@@ -243,9 +241,5 @@ static struct rte_vdev_driver driver = {
 /* Before main(), as EAL wants its drivers: it probes them in rte_eal_init(). */
 RTE_INIT(vdev_register)
 {
-	int id = rte_log_register_type_and_pick_level("vsock", RTE_LOG_INFO);
-
-	if (id >= 0)
-		vsock_logtype = id;
 	rte_vdev_register(&driver);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "base/clock.h"
 #include "conn/conn_end.h"
-#include "loop/deadline.h"
 #include "host/host.h"
 #include "lcore/slow.h"
+#include "loop/deadline.h"
 #include "switch/to_guest.h"
 
 static const struct {
@@ -41,7 +42,7 @@ lcore_timer(struct lcore *lc, struct conn *c, enum conn_timer timer)
 	c->timer = timer;
 	if (timer == CONN_TIMER_NONE)
 		return;
-	c->deadline_ms = slow_now_ms() + kinds[timer].ms;
+	c->deadline_ms = clock_ms() + kinds[timer].ms;
 	TAILQ_INSERT_TAIL(&lc->timers[timer], c, timer_entry);
 	lc->nb_timers++;
 	arm_tick(lc);
@@ -68,7 +69,7 @@ expire(struct lcore *lc, struct conn *c)
 void
 deadline_check(struct lcore *lc, bool soon)
 {
-	uint64_t now = slow_now_ms();
+	uint64_t now = clock_ms();
 
 	if (soon)
 		lc->soon_armed = false;

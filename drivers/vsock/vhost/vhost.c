@@ -12,11 +12,12 @@
 #include <rte_log.h>
 #include <rte_vhost.h>
 
+#include "base/unix_sock.h"
+#include "base/vsock_log.h"
 #include "vhost/vhost.h"
 #include "vhost/vhost_link.h"
 #include "vhost/vhost_msg.h"
 #include "vhost/vhost_sock.h"
-#include "base/vsock_log.h"
 #include "wire/wire.h"
 
 /*
@@ -326,7 +327,7 @@ open_socket(const char *path, bool client)
 	}
 	/*
 	 * After a failure the library has closed the socket but knows its number; to unregister
-	 * would close that number again, whosever it is by then. vhost_sock_prepare() has tried
+	 * would close that number again, whosever it is by then. unix_sock_prepare() has tried
 	 * what can fail, so the little that is lost here is lost hardly ever.
 	 */
 	return rte_vhost_driver_start(path) == 0 ? 0 : -EIO;
@@ -377,7 +378,7 @@ vhost_attach(struct port *port)
 		goto fail;
 	}
 	if (!conf->client) {
-		rc = vhost_sock_prepare(conf->iface, &reason);
+		rc = unix_sock_prepare(conf->iface, &reason);
 		if (rc != 0)
 			goto fail;
 	}

@@ -45,7 +45,7 @@ vhost_link_report(struct vhost_link *link, uint32_t level, const char *fmt, ...)
 	if (link->nb_unsaid > 0)
 		snprintf(more, sizeof(more), " (left out: %u)", link->nb_unsaid);
 	link->nb_unsaid = 0;
-	rte_log(level, (uint32_t)vsock_logtype, "vsock: %s: front end: %s%s\n", link->conf->name,
+	rte_log(level, (uint32_t)vsock_log_type, "vsock: %s: front end: %s%s\n", link->conf->name,
 		line, more);
 }
 

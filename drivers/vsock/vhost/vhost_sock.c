@@ -1,93 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <dirent.h>
-#include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "control/port.h"
 #include "vhost/vhost_sock.h"
-
-_Static_assert(sizeof(((struct sockaddr_un *)0)->sun_path) == PORT_PATH_LEN, "sun_path");
-
-static int
-make_address(const char *path, struct sockaddr_un *addr)
-{
-	memset(addr, 0, sizeof(*addr));
-	addr->sun_family = AF_UNIX;
-	if ((size_t)snprintf(addr->sun_path, sizeof(addr->sun_path), "%s", path) >=
-		sizeof(addr->sun_path))
-		return -ENAMETOOLONG;
-	return 0;
-}
-
-/* Remove a socket file that nobody listens on. */
-static int
-remove_stale(const struct sockaddr_un *addr, const char **reason)
-{
-	struct stat st;
-	int fd, rc;
-
-	if (lstat(addr->sun_path, &st) != 0)
-		return errno == ENOENT ? 0 : -errno;
-	if (!S_ISSOCK(st.st_mode)) {
-		*reason = "exists and is not a socket";
-		return -EEXIST;
-	}
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
-	rc = connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0 ? 0 : errno;
-	close(fd);
-	/* EAGAIN: a full backlog; EPROTOTYPE: a live socket of another type. */
-	if (rc == 0 || rc == EAGAIN || rc == EPROTOTYPE) {
-		*reason = "another process listens there";
-		return -EADDRINUSE;
-	}
-	if (rc == ENOENT)
-		return 0;
-	if (rc != ECONNREFUSED)
-		return -rc;
-	return unlink(addr->sun_path) == 0 || errno == ENOENT ? 0 : -errno;
-}
-
-/* The library says only that it failed, and leaves fds in doubt: find out before it tries. */
-static int
-try_bind(const struct sockaddr_un *addr)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int rc;
-
-	if (fd < 0)
-		return -errno;
-	rc = bind(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0 ? 0 : -errno;
-	if (rc == 0)
-		unlink(addr->sun_path);
-	close(fd);
-	return rc;
-}
-
-int
-vhost_sock_prepare(const char *path, const char **reason)
-{
-	struct sockaddr_un addr;
-	int rc;
-
-	*reason = NULL;
-	rc = make_address(path, &addr);
-	if (rc == 0)
-		rc = remove_stale(&addr, reason);
-	if (rc == 0)
-		rc = try_bind(&addr);
-	if (rc != 0 && *reason == NULL)
-		*reason = strerror(-rc);
-	return rc;
-}
 
 static bool
 is_connection_of(int fd, const char *path, bool client)

@@ -10,15 +10,6 @@
 #include <stdbool.h>
 
 /**
- * Make sure that a stream socket can be bound to @p path: a socket file that nobody listens on is
- * removed, everything else is left alone.
- * Context: control threads.
- * @param reason set to a few words about an error; constant or strerror()'s.
- * @return 0; -EADDRINUSE somebody listens; -EEXIST not a socket; -errno of bind().
- */
-int vhost_sock_prepare(const char *path, const char **reason);
-
-/**
  * Bound the time that one message of a front end may take: sets SO_RCVTIMEO and SO_SNDTIMEO on
  * this process's connected sockets of @p path. The library does not tell which fd a connection
  * has, so the fds are searched.

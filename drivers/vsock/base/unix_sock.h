@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef VSOCK_UNIX_SOCK_H
+#define VSOCK_UNIX_SOCK_H
+
+/**
+ * @file
+ * Unix sockets: the file that a listener binds to, and the send buffer of a connection. Builds
+ * without EAL.
+ */
+
+#include <stdint.h>
+
+/**
+ * Make sure that a stream socket can be bound to @p path. A socket file without a listener is
+ * removed. Every other file stays.
+ * Context: control threads; may block in the file system.
+ * @param path   of the socket, at most 107 bytes
+ * @param reason set to a few words when the call fails; a constant or strerror()'s
+ * @return 0; -EADDRINUSE another process listens; -EEXIST not a socket; -ENAMETOOLONG;
+ * -errno of socket(), lstat(), connect(), unlink() or bind().
+ */
+int unix_sock_prepare(const char *path, const char **reason);
+
+/**
+ * Set the send buffer so that @p len bytes fit into it, as far as the system's limit allows.
+ * Context: threads that may block.
+ * @return bytes that one message may have (SOCK_SEQPACKET); 0 when the buffer cannot be read.
+ */
+uint32_t unix_sock_set_send_buffer(int fd, uint32_t len);
+
+#endif
