@@ -16,7 +16,7 @@ GUEST_MEMORY = "memfd:vsock-guest"
 # What callgrind counts: what the guest's packets run through, with all that it calls.
 DATA_PATH = ("from_guest_poll", "to_guest_poll", "lcore_port_flush")
 POLL = "from_guest_poll"
-POLL_FOUND = "lcore_flush_later"  # called by POLL once when it found packets, else not
+POLL_FOUND = "lcore_port_flush_later"  # called by POLL once when it found packets, else not
 SET_ASIDE = "chunk_append_segs"   # bytes for a host program that does not keep up
 COUNTED = (("gg-64", "--scenario guest-to-guest --size 64"),
            ("gg-4k", "--scenario guest-to-guest --size 4K"),

@@ -3,10 +3,11 @@
 
 #include <rte_debug.h>
 
-#include "wire/credit.h"
 #include "conn/direct.h"
+#include "lcore/lcore_port.h"
 #include "switch/forward.h"
 #include "switch/to_guest.h"
+#include "wire/credit.h"
 
 /* Answers, and what ends a connection, keep their place among the data. */
 #define CTL_IN_ORDER (CONN_CTL_REQUEST | CONN_CTL_RESPONSE | CONN_CTL_SHUTDOWN | CONN_CTL_RST)
@@ -23,7 +24,7 @@ others_wait(const struct port *port, const struct conn *to)
 static struct conn *
 receiver(struct lcore *lc, const struct conn *c, const struct wire_hdr *hdr)
 {
-	struct port *port = lcore_port(lc, c->peer.port_id, c->peer.port_gen);
+	struct port *port = lcore_port_find(lc, c->peer.port_id, c->peer.port_gen);
 	struct conn *to;
 
 	if (port == NULL || !port->running || port->starved)
@@ -82,7 +83,7 @@ direct_close(struct lcore *lc, struct port *port)
 	/* The guest takes these while we go on. */
 	if (vq_nb_staged(&port->vq[PORT_Q_TO_GUEST]) >= LIMIT_TURN_NB_BUFFERS)
 		lcore_port_flush(port);
-	lcore_flush_later(lc, port);
+	lcore_port_flush_later(lc, port);
 	lcore_port_activate(lc, port);
 	if (to->state != CONN_OPEN)
 		return; /* it was ended behind these bytes */

@@ -124,8 +124,7 @@ expire_handshakes(void)
 
 	if (h == NULL)
 		return;
-	for (now = clock_ms(); h != NULL && h->deadline_ms <= now;
-		h = TAILQ_FIRST(&handshakes)) {
+	for (now = clock_ms(); h != NULL && h->deadline_ms <= now; h = TAILQ_FIRST(&handshakes)) {
 		close(h->fd);
 		free_handshake(h);
 	}

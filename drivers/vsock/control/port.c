@@ -115,13 +115,6 @@ broken(struct wq_work *work)
 	wq_block_end();
 }
 
-void
-port_broken_later(struct port *port, enum drop_reason reason)
-{
-	__atomic_store_n(&port->broken_reason, (uint16_t)reason, __ATOMIC_RELAXED);
-	(void)wq_queue_work(slow_wq(), &port->broken_work);
-}
-
 /* ---- create ---- */
 
 static int

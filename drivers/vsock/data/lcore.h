@@ -234,30 +234,6 @@ void lcore_send(struct lcore *lc, unsigned int to, struct pkt *p);
 /** True when more packets for that lcore wait here than its ring could take. */
 bool lcore_is_congested(const struct lcore *lc, unsigned int to);
 
-/** The port of that name, or NULL when it is gone or another one's. */
-struct port *lcore_port(struct lcore *lc, uint16_t port_id, uint32_t gen);
-
-/** Show used entries to the driver now, and notify it where it wants that. */
-void lcore_port_flush(struct port *port);
-
-/** The port has used entries to show to its driver: done once, at the end of the loop. */
-void lcore_flush_later(struct lcore *lc, struct port *port);
-
-/** Poll the port's TX queue again. */
-void lcore_port_activate(struct lcore *lc, struct port *port);
-
-/** The port has something for its guest. */
-void lcore_port_ready(struct lcore *lc, struct port *port);
-
-/** Stop polling the port until it gets another device. */
-void lcore_port_stop(struct lcore *lc, struct port *port);
-
-/**
- * The port's ring or memory is unusable: stop polling it, and let the slow path say so and reset
- * its connections.
- */
-void lcore_port_broken(struct lcore *lc, struct port *port, enum drop_reason reason);
-
 /** A serial for a new connection; never 0. */
 static inline uint32_t
 lcore_serial(struct lcore *lc)

@@ -124,7 +124,4 @@ _Static_assert(offsetof(struct port, stats) <= 512, "what a burst touches lies t
 
 TAILQ_HEAD(port_list, port);
 
-/** Report a broken device and reset its connections, on the slow path. Context: the lcore. */
-void port_broken_later(struct port *port, enum drop_reason reason);
-
 #endif

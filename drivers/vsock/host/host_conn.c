@@ -6,12 +6,13 @@
 #include <unistd.h>
 
 #include "conn/conn_end.h"
-#include "wire/credit.h"
+#include "conn/loan.h"
 #include "host/host.h"
 #include "host/host_peek.h"
-#include "conn/loan.h"
+#include "lcore/lcore_port.h"
 #include "lcore/slow.h"
 #include "switch/to_guest.h"
+#include "wire/credit.h"
 
 /* Host ports of connections that host programs begin: above what guests listen on by habit. */
 #define HOST_PORT_FIRST 0x40000000u
@@ -132,7 +133,7 @@ host_close(struct lcore *lc, struct conn *c)
 static struct conn *
 find_answered(struct lcore *lc, const struct inbox_msg *msg)
 {
-	struct port *port = lcore_port(lc, msg->port_id, msg->port_gen);
+	struct port *port = lcore_port_find(lc, msg->port_id, msg->port_gen);
 	struct conn *c;
 
 	if (port == NULL)
@@ -214,7 +215,7 @@ connect_to_guest(
 void
 host_connect(struct lcore *lc, const struct inbox_msg *msg)
 {
-	struct port *port = lcore_port(lc, msg->port_id, msg->port_gen);
+	struct port *port = lcore_port_find(lc, msg->port_id, msg->port_gen);
 	struct slow_job *job = slow_job_get(lc);
 	enum drop_reason reason;
 

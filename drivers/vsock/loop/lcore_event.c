@@ -4,8 +4,9 @@
 
 #include <rte_common.h>
 
-#include "host/host.h"
 #include "data/lcore.h"
+#include "host/host.h"
+#include "lcore/lcore_port.h"
 #include "loop/lcore_event.h"
 
 #define EPOLL_NB_EVENTS 64
@@ -26,7 +27,7 @@ kick_event(struct lcore *lc, uint64_t data)
 {
 	uint64_t tag = data & 3;
 	unsigned int q = tag == EPOLL_TAG_KICK_TO_GUEST ? PORT_Q_TO_GUEST : PORT_Q_FROM_GUEST;
-	struct port *port = lcore_port(lc, (data >> 2) & 0xffff, data >> 32);
+	struct port *port = lcore_port_find(lc, (data >> 2) & 0xffff, data >> 32);
 
 	if (port == NULL || port->kick_fd[q] < 0)
 		return;

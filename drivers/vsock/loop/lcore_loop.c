@@ -9,15 +9,16 @@
 #include <rte_prefetch.h>
 
 #include "conn/conn_end.h"
+#include "data/lcore.h"
+#include "host/host.h"
+#include "lcore/lcore_msg.h"
+#include "lcore/lcore_port.h"
+#include "lcore/slow.h"
+#include "loop/deadline.h"
+#include "loop/lcore_event.h"
+#include "loop/settle.h"
 #include "switch/forward.h"
 #include "switch/from_guest.h"
-#include "host/host.h"
-#include "data/lcore.h"
-#include "loop/lcore_event.h"
-#include "lcore/lcore_msg.h"
-#include "loop/deadline.h"
-#include "loop/settle.h"
-#include "lcore/slow.h"
 #include "switch/to_guest.h"
 
 #define XRING_BURST 32
@@ -28,97 +29,6 @@ void
 lcore_configure(const struct lcore_conf *c)
 {
 	conf = *c;
-}
-
-/* ---- ports ---- */
-
-struct port *
-lcore_port(struct lcore *lc, uint16_t port_id, uint32_t gen)
-{
-	struct port *port = port_id < LIMIT_NB_PORTS ? lc->ports[port_id] : NULL;
-
-	return port != NULL && port->gen == gen ? port : NULL;
-}
-
-void
-lcore_flush_later(struct lcore *lc, struct port *port)
-{
-	if (port->in_flush)
-		return;
-	port->in_flush = true;
-	TAILQ_INSERT_TAIL(&lc->flush, port, flush_entry);
-}
-
-void
-lcore_port_activate(struct lcore *lc, struct port *port)
-{
-	port->idle_since = 0;
-	if (port->active || !port->running)
-		return;
-	port->active = true;
-	TAILQ_INSERT_TAIL(&lc->active, port, active_entry);
-	if (port->kicks_on) {
-		lc->nb_watched--;
-		vq_kick_disable(&port->vq[PORT_Q_FROM_GUEST]);
-		vq_kick_disable(&port->vq[PORT_Q_TO_GUEST]);
-		port->kicks_on = false;
-		port->rx_kicks_on = false;
-	}
-}
-
-void
-lcore_port_ready(struct lcore *lc, struct port *port)
-{
-	if (port->in_ready)
-		return;
-	port->in_ready = true;
-	TAILQ_INSERT_TAIL(&lc->ready, port, ready_entry);
-}
-
-void
-lcore_port_stop(struct lcore *lc, struct port *port)
-{
-	port->running = false;
-	lc->nb_watched -= port->kicks_on;
-	port->kicks_on = false;
-	if (port->active) {
-		port->active = false;
-		TAILQ_REMOVE(&lc->active, port, active_entry);
-	}
-}
-
-void
-lcore_port_broken(struct lcore *lc, struct port *port, enum drop_reason reason)
-{
-	if (!port->running)
-		return;
-	port->stats.drops[reason]++;
-	lcore_port_stop(lc, port);
-	port_broken_later(port, reason);
-}
-
-/* The guest does nothing: ask for kicks, look once more, stop polling. */
-static void
-port_sleep(struct lcore *lc, struct port *port)
-{
-	bool no_room = port->nb_replies == LIMIT_NB_REPLIES, more = false;
-
-	if (port->blocked && !no_room)
-		return; /* it waits for lcores, not for its guest */
-	/* What cannot be popped for want of RX buffers is no reason to stay awake. */
-	if (!no_room)
-		more = vq_kick_enable(&port->vq[PORT_Q_FROM_GUEST]);
-	if (port->starved) {
-		more |= vq_kick_enable(&port->vq[PORT_Q_TO_GUEST]);
-		port->rx_kicks_on = true;
-	}
-	port->kicks_on = true;
-	lc->nb_watched++;
-	lc->stats.port_sleeps++;
-	port->active = false;
-	TAILQ_REMOVE(&lc->active, port, active_entry);
-	if (more)
-		lcore_port_activate(lc, port);
 }
 
 /* ---- one loop ---- */
@@ -227,51 +137,6 @@ poll_to_guests(struct lcore *lc)
 	return total;
 }
 
-/* The front end has made its call eventfd block us: see watch.h. */
-static void
-call_blocked(struct lcore *lc, struct port *port)
-{
-	/* Both: the last flush of the device must not block again. */
-	for (int q = 0; q < PORT_NB_QUEUES; q++) {
-		if (port->call_fd[q] >= 0)
-			close(port->call_fd[q]);
-		port->call_fd[q] = -1;
-	}
-	if (port->running)
-		lcore_port_broken(lc, port, DROP_CALL_BLOCKED);
-	else
-		port->stats.drops[DROP_CALL_BLOCKED]++;
-}
-
-static void
-notify(struct port *port, enum port_queue q, uint64_t *count)
-{
-	struct lcore *lc = port->lcore;
-	const uint32_t seq = lc->notify_seq + 1;
-	const uint64_t one = 1;
-	bool blocked = false;
-
-	if (port->call_fd[q] < 0)
-		return;
-	(*count)++;
-	__atomic_store_n(&lc->notify_seq, seq, __ATOMIC_RELAXED);
-	/* A full counter is a notification that is still there. */
-	while (!blocked && write(port->call_fd[q], &one, sizeof(one)) < 0 && errno == EINTR)
-		blocked = __atomic_load_n(&lc->blocked_seq, __ATOMIC_RELAXED) == seq;
-	__atomic_store_n(&lc->notify_seq, seq + 1, __ATOMIC_RELAXED);
-	if (blocked)
-		call_blocked(lc, port);
-}
-
-void
-lcore_port_flush(struct port *port)
-{
-	if (vq_flush(&port->vq[PORT_Q_TO_GUEST]))
-		notify(port, PORT_Q_TO_GUEST, &port->stats.to_guest_notifications);
-	if (vq_flush(&port->vq[PORT_Q_FROM_GUEST]))
-		notify(port, PORT_Q_FROM_GUEST, &port->stats.from_guest_notifications);
-}
-
 static void
 flush_ports(struct lcore *lc)
 {
@@ -306,7 +171,7 @@ put_idle_ports_to_sleep(struct lcore *lc, uint64_t idle_cycles)
 	for (port = TAILQ_FIRST(&lc->active); port != NULL; port = next) {
 		next = TAILQ_NEXT(port, active_entry);
 		if (port->idle_since != 0 && lc->now - port->idle_since > idle_cycles)
-			port_sleep(lc, port);
+			lcore_port_sleep(lc, port);
 	}
 }
 

@@ -8,6 +8,7 @@
 
 #include "conn/conn_end.h"
 #include "conn/loan.h"
+#include "lcore/lcore_port.h"
 #include "loop/settle.h"
 
 /* ---- add, remove, routes ---- */

@@ -4,10 +4,11 @@
 #include <rte_debug.h>
 
 #include "conn/conn_end.h"
-#include "wire/credit.h"
-#include "switch/forward.h"
 #include "conn/loan.h"
+#include "lcore/lcore_port.h"
+#include "switch/forward.h"
 #include "switch/to_guest.h"
+#include "wire/credit.h"
 
 enum drop_reason
 forward_route(struct lcore *lc, const struct port *port, uint32_t dst_cid, struct conn_peer *out)
@@ -150,7 +151,7 @@ forward_reset(struct lcore *lc, struct conn *c)
 static void
 at_home(struct lcore *lc, struct pkt *p)
 {
-	struct port *port = lcore_port(lc, p->src_port_id, p->src_port_gen);
+	struct port *port = lcore_port_find(lc, p->src_port_id, p->src_port_gen);
 	struct conn *c;
 
 	if (port == NULL || p->kind == PKT_REVOKE) {
@@ -162,7 +163,7 @@ at_home(struct lcore *lc, struct pkt *p)
 	port->nb_pkts_out--;
 	if (p->kind == PKT_LOAN && p->has_chain) {
 		vq_return(&port->vq[PORT_Q_FROM_GUEST], p->chain_id);
-		lcore_flush_later(lc, port);
+		lcore_port_flush_later(lc, port);
 	}
 	if (p->verdict == PKT_REFUSED) {
 		c = conn_find(&port->conns, p->hdr.src_port, p->hdr.dst_cid, p->hdr.dst_port);
@@ -311,7 +312,7 @@ forward_arrive(struct lcore *lc, struct pkt *p)
 		forward_return(lc, p);
 		return;
 	}
-	port = lcore_port(lc, p->dst_port_id, p->dst_port_gen);
+	port = lcore_port_find(lc, p->dst_port_id, p->dst_port_gen);
 	if (port == NULL) {
 		reason = DROP_NO_GUEST;
 		goto answer;

@@ -4,12 +4,13 @@
 #include <rte_prefetch.h>
 
 #include "conn/conn_end.h"
-#include "wire/credit.h"
 #include "conn/direct.h"
+#include "host/host.h"
+#include "lcore/lcore_port.h"
 #include "switch/forward.h"
 #include "switch/from_guest.h"
-#include "host/host.h"
 #include "switch/to_guest.h"
+#include "wire/credit.h"
 
 /* Packet objects that one chain can need at most. */
 #define PKTS_PER_CHAIN (VQ_CHAIN_MAX_SEGS / PKT_MAX_SEGS + 2)
@@ -405,6 +406,6 @@ from_guest_poll(struct lcore *lc, struct port *port)
 	if (b.broken)
 		lcore_port_broken(lc, port, DROP_RING_BROKEN);
 	if (nb > 0)
-		lcore_flush_later(lc, port);
+		lcore_port_flush_later(lc, port);
 	return nb;
 }

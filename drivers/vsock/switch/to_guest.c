@@ -4,11 +4,12 @@
 #include <rte_debug.h>
 
 #include "conn/conn_end.h"
-#include "wire/credit.h"
 #include "conn/direct.h"
-#include "host/host.h"
 #include "conn/loan.h"
+#include "host/host.h"
+#include "lcore/lcore_port.h"
 #include "switch/to_guest.h"
+#include "wire/credit.h"
 
 /** What became of a connection's turn. */
 enum turn {
@@ -47,7 +48,7 @@ to_guest_buffer(struct lcore *lc, struct port *port, struct vq_chain *chain, str
 		}
 		port->stats.drops[ret > 0 ? DROP_RX_TOO_SMALL : DROP_RX_BAD_CHAIN]++;
 		vq_return(vq, chain->id);
-		lcore_flush_later(lc, port);
+		lcore_port_flush_later(lc, port);
 	}
 }
 
@@ -404,6 +405,6 @@ to_guest_poll(struct lcore *lc, struct port *port)
 	}
 	used = port->stats.to_guest_packets - before;
 	if (used > 0)
-		lcore_flush_later(lc, port);
+		lcore_port_flush_later(lc, port);
 	return used;
 }

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef VSOCK_LCORE_PORT_H
+#define VSOCK_LCORE_PORT_H
+
+/**
+ * @file
+ * The ports of an lcore: find one, put it on the lists of the loop, stop it, notify its driver.
+ * Context of everything: the lcore that owns the port.
+ */
+
+#include <stdint.h>
+
+#include "data/lcore.h"
+#include "data/stats.h"
+
+/**
+ * Find a port by id and generation.
+ * @return the port; NULL if it was removed, or if another lcore owns it.
+ */
+static inline struct port *
+lcore_port_find(struct lcore *lc, uint16_t port_id, uint32_t gen)
+{
+	struct port *port = port_id < LIMIT_NB_PORTS ? lc->ports[port_id] : NULL;
+
+	return port != NULL && port->gen == gen ? port : NULL;
+}
+
+/** Poll the port's TX ring in each iteration. No effect if the port has no device. */
+void lcore_port_activate(struct lcore *lc, struct port *port);
+
+/** Put the port on the ready list: it has packets for its guest. */
+void lcore_port_ready(struct lcore *lc, struct port *port);
+
+/**
+ * The guest sends nothing: ask its driver for kicks, check the rings once more, and stop polling.
+ * The port stays on the list of polled ports if a ring is not empty, or if the port waits for
+ * another lcore.
+ */
+void lcore_port_sleep(struct lcore *lc, struct port *port);
+
+/** Stop polling the port until it gets another device. */
+void lcore_port_stop(struct lcore *lc, struct port *port);
+
+/**
+ * The port's ring or memory is unusable: count @p reason and stop polling. The slow path logs it
+ * and resets the port's connections. No effect if the port is stopped already.
+ */
+void lcore_port_broken(struct lcore *lc, struct port *port, enum drop_reason reason);
+
+/** Flush the port at the end of this iteration. Calls within one iteration are merged. */
+void lcore_port_flush_later(struct lcore *lc, struct port *port);
+
+/** Show used entries to the driver now, and notify it if it asked for that. */
+void lcore_port_flush(struct port *port);
+
+#endif
