@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "conn/conn_end.h"
 #include "conn/direct.h"
-#include "switch/forward.h"
-#include "host/host.h"
 #include "conn/loan.h"
+#include "host/host.h"
+#include "lcore/conn_timer.h"
+#include "switch/forward.h"
 #include "switch/to_guest.h"
 
 bool
@@ -15,7 +16,7 @@ conn_end_must_wait(const struct lcore *lc, const struct conn *c)
 void
 conn_end_guest(struct lcore *lc, struct conn *c)
 {
-	lcore_timer(lc, c, CONN_TIMER_NONE);
+	conn_timer_set(lc, c, CONN_TIMER_NONE);
 	if (!c->in_table || (c->state == CONN_TO_GUEST && !c->request_sent)) {
 		conn_end_free(lc, c);
 		return;
@@ -49,7 +50,7 @@ conn_end_free(struct lcore *lc, struct conn *c)
 	if (port->open.conn == c)
 		direct_close(lc, port);
 	loan_purge(lc, c);
-	lcore_timer(lc, c, CONN_TIMER_NONE);
+	conn_timer_set(lc, c, CONN_TIMER_NONE);
 	if (c->in_ready) {
 		TAILQ_REMOVE(&port->ready, c, ready_entry);
 		c->in_ready = false;

@@ -243,9 +243,6 @@ lcore_serial(struct lcore *lc)
 	return lc->serial_next;
 }
 
-/** Start or restart a connection's deadline; CONN_TIMER_NONE stops it. See deadline.c. */
-void lcore_timer(struct lcore *lc, struct conn *c, enum conn_timer timer);
-
 /** What epoll reports is one of these, in the low bits of the pointer. */
 enum epoll_tag {
 	EPOLL_TAG_CONN = 0,

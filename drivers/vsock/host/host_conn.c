@@ -9,6 +9,7 @@
 #include "conn/loan.h"
 #include "host/host.h"
 #include "host/host_peek.h"
+#include "lcore/conn_timer.h"
 #include "lcore/lcore_port.h"
 #include "lcore/slow.h"
 #include "switch/to_guest.h"
@@ -93,7 +94,7 @@ host_want_writable(struct lcore *lc, struct conn *c, bool want)
 	if (poll_socket(lc, c, EPOLL_CTL_MOD, want ? EPOLLOUT : 0) == 0)
 		c->host.epoll_out = want;
 	if (want && c->timer == CONN_TIMER_NONE)
-		lcore_timer(lc, c, CONN_TIMER_LOOK);
+		conn_timer_set(lc, c, CONN_TIMER_LOOK);
 }
 
 /*
@@ -207,7 +208,7 @@ connect_to_guest(
 		return DROP_NONE;
 	}
 	c->ctl |= CONN_CTL_REQUEST;
-	lcore_timer(lc, c, CONN_TIMER_CONNECT);
+	conn_timer_set(lc, c, CONN_TIMER_CONNECT);
 	to_guest_ready(lc, c);
 	return DROP_NONE;
 }
@@ -263,7 +264,7 @@ host_shutdown(struct lcore *lc, struct conn *c)
 		loan_purge(lc, c);
 		c->ctl = 0;
 		c->state = CONN_FLUSHING;
-		lcore_timer(lc, c, CONN_TIMER_LINGER);
+		conn_timer_set(lc, c, CONN_TIMER_LINGER);
 		return;
 	}
 	if (c->host.job == NULL)

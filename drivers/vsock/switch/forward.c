@@ -5,6 +5,7 @@
 
 #include "conn/conn_end.h"
 #include "conn/loan.h"
+#include "lcore/conn_timer.h"
 #include "lcore/lcore_port.h"
 #include "switch/forward.h"
 #include "switch/to_guest.h"
@@ -213,7 +214,7 @@ arrive_request(struct lcore *lc, struct port *port, const struct pkt *p)
 	c->peer.serial = p->conn_serial;
 	c->buf_alloc = hdr->buf_alloc;
 	c->fwd_cnt = hdr->fwd_cnt;
-	lcore_timer(lc, c, CONN_TIMER_CONNECT);
+	conn_timer_set(lc, c, CONN_TIMER_CONNECT);
 	to_guest_ready(lc, c);
 	return DROP_NONE;
 }
@@ -254,7 +255,7 @@ arrive_op(struct lcore *lc, struct conn *c, const struct pkt *p)
 		c->peer.serial = p->conn_serial;
 		c->state = CONN_OPEN;
 		c->port->stats.conns_opened++;
-		lcore_timer(lc, c, CONN_TIMER_NONE);
+		conn_timer_set(lc, c, CONN_TIMER_NONE);
 		c->ctl |= CONN_CTL_RESPONSE;
 		break;
 	case WIRE_OP_SHUTDOWN:

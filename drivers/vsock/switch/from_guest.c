@@ -6,6 +6,7 @@
 #include "conn/conn_end.h"
 #include "conn/direct.h"
 #include "host/host.h"
+#include "lcore/conn_timer.h"
 #include "lcore/lcore_port.h"
 #include "switch/forward.h"
 #include "switch/from_guest.h"
@@ -67,7 +68,7 @@ create_to_guest(struct lcore *lc, struct port *port, struct conn *c, const struc
 	c->guest_buf_alloc_max = hdr->buf_alloc;
 	c->guest_fwd_cnt = hdr->fwd_cnt;
 	c->peer = *peer;
-	lcore_timer(lc, c, CONN_TIMER_CONNECT);
+	conn_timer_set(lc, c, CONN_TIMER_CONNECT);
 	forward_msg(lc, c, hdr);
 }
 
@@ -141,7 +142,7 @@ shutdown_from_guest(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr
 		return;
 	}
 	if (c->shut_from_guest == WIRE_SHUTDOWN_BOTH)
-		lcore_timer(lc, c, CONN_TIMER_CLOSE);
+		conn_timer_set(lc, c, CONN_TIMER_CLOSE);
 	fwd.flags = c->shut_from_guest;
 	forward_msg(lc, c, &fwd);
 }
@@ -164,7 +165,7 @@ establish(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr)
 {
 	c->state = CONN_OPEN;
 	c->port->stats.conns_opened++;
-	lcore_timer(lc, c, CONN_TIMER_NONE);
+	conn_timer_set(lc, c, CONN_TIMER_NONE);
 	if (c->is_host)
 		host_established(lc, c);
 	else

@@ -7,6 +7,7 @@
 #include "conn/direct.h"
 #include "conn/loan.h"
 #include "host/host.h"
+#include "lcore/conn_timer.h"
 #include "lcore/lcore_port.h"
 #include "switch/to_guest.h"
 #include "wire/credit.h"
@@ -112,7 +113,8 @@ to_guest_ask(struct lcore *lc, struct conn *c)
 	}
 	/* A guest does not tell of each packet that its reader takes. */
 	if (stuck && c->timer == CONN_TIMER_NONE) {
-		lcore_timer(lc, c, c->nb_asked < LIMIT_NB_ASKS ? CONN_TIMER_ASK : CONN_TIMER_LOOK);
+		conn_timer_set(
+			lc, c, c->nb_asked < LIMIT_NB_ASKS ? CONN_TIMER_ASK : CONN_TIMER_LOOK);
 		c->nb_asked += c->nb_asked < LIMIT_NB_ASKS;
 	}
 }
@@ -283,7 +285,7 @@ after_shutdown(struct lcore *lc, struct conn *c)
 	/* Both directions are shut: the guest answers RST, or a time-out does. */
 	if (c->is_host && c->state == CONN_OPEN)
 		c->state = CONN_CLOSING;
-	lcore_timer(lc, c, CONN_TIMER_CLOSE);
+	conn_timer_set(lc, c, CONN_TIMER_CLOSE);
 }
 
 /* Behind the data: SHUTDOWN, then RST, which ends it. */
