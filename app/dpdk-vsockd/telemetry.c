@@ -9,9 +9,10 @@
 
 #include "data/lcore.h"
 #include "data/port_data.h"
+#include "lcore/lcore_msg.h"
+#include "life/vsock.h"
 #include "tel.h"
 #include "telemetry.h"
-#include "life/vsock.h"
 
 /* DPDK cuts an answer at 16 KiB: connections come in pages. */
 #define CONNS_PER_PAGE  50
@@ -181,7 +182,7 @@ take_snapshot(struct port *port, struct port_snapshot *s)
 {
 	memset(s, 0, sizeof(*s));
 	s->port = port;
-	lcore_call(port->lcore, snapshot_port, s);
+	lcore_msg_call(port->lcore, snapshot_port, s);
 }
 
 /* ---- /vsock/list ---- */
@@ -324,7 +325,7 @@ show_conns(struct port *port, void *arg)
 		return;
 	s->port = port;
 	s->start = a->start;
-	lcore_call(port->lcore, snapshot_conns, s);
+	lcore_msg_call(port->lcore, snapshot_conns, s);
 	tel_add_u64(a->d, "next", s->next);
 	for (uint32_t i = 0; i < s->nb; i++)
 		add_row(a->d, &s->rows[i]);
@@ -395,7 +396,7 @@ show_lcore(struct rte_tel_data *d, struct lcore *lc)
 
 	if (row == NULL)
 		return;
-	lcore_call(lc, snapshot_lcore, &s);
+	lcore_msg_call(lc, snapshot_lcore, &s);
 	rte_tel_data_start_dict(row);
 	tel_add_u64(row, "ports", s.nb_ports);
 	tel_add_u64(row, "active_ports", s.nb_active);

@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "conn/conn_end.h"
+#include "conn/conn_sock.h"
+#include "conn/conn_turn.h"
 #include "conn/direct.h"
 #include "conn/loan.h"
-#include "host/host.h"
 #include "lcore/conn_timer.h"
 #include "switch/forward.h"
 #include "switch/to_guest.h"
-
-bool
-conn_end_must_wait(const struct lcore *lc, const struct conn *c)
-{
-	return !c->is_host && lc->nb_free_pkts == 0;
-}
 
 void
 conn_end_guest(struct lcore *lc, struct conn *c)
@@ -23,7 +18,7 @@ conn_end_guest(struct lcore *lc, struct conn *c)
 	}
 	c->state = CONN_DRAINING;
 	c->ctl = CONN_CTL_RST;
-	to_guest_ready(lc, c);
+	conn_turn_ready(lc, c);
 }
 
 void
@@ -31,15 +26,6 @@ conn_end_guest_now(struct lcore *lc, struct conn *c)
 {
 	loan_purge(lc, c);
 	conn_end_guest(lc, c);
-}
-
-void
-conn_end_peer(struct lcore *lc, struct conn *c)
-{
-	if (c->is_host)
-		host_close(lc, c);
-	else if (c->state != CONN_DRAINING)
-		forward_reset(lc, c);
 }
 
 void
@@ -59,17 +45,20 @@ conn_end_free(struct lcore *lc, struct conn *c)
 		conn_free(&port->conns, c);
 		return;
 	}
-	host_close(lc, c);
-	/* epoll may have reported it in this very loop: its memory is reused in the next one. */
+	conn_sock_close(lc, c);
+	/*
+	 * This iteration's epoll events may still point to the connection, so free it in the next
+	 * iteration.
+	 */
 	conn_detach(&port->conns, c);
 	c->state = CONN_NONE;
 	TAILQ_INSERT_TAIL(&lc->graves, c, ready_entry);
 }
 
 void
-conn_end_both(struct lcore *lc, struct conn *c, enum drop_reason reason)
+conn_end_host(struct lcore *lc, struct conn *c, enum drop_reason reason)
 {
 	c->port->stats.drops[reason]++;
-	conn_end_peer(lc, c);
+	conn_sock_close(lc, c);
 	conn_end_guest_now(lc, c);
 }

@@ -4,34 +4,27 @@
 
 /**
  * @file
- * How a connection ends. Two ends may have to learn of it: this guest, and the other side (a host
- * program or another guest's end). Context of everything: the owning lcore.
+ * The end of a connection at its guest. switch/conn_reset.h also resets the other side.
+ * Context of everything: the lcore that owns the connection.
  */
 
 #include "data/lcore.h"
 
 /**
- * Reset towards this guest: what waits for it is delivered, then RST; afterwards the entry is free.
- * A REQUEST that the guest has not seen is taken back silently.
+ * Reset the connection towards the guest: queued data is delivered, then RST. The entry is freed
+ * after that. If the guest has not seen the REQUEST yet, the entry is freed at once.
  */
 void conn_end_guest(struct lcore *lc, struct conn *c);
 
-/** As above, and what waits for the guest is thrown away. */
+/** As conn_end_guest(), but queued data is dropped. */
 void conn_end_guest_now(struct lcore *lc, struct conn *c);
 
 /**
- * Reset the other side: a host program's socket is closed, another guest's end is told.
- * The caller has checked that a packet object is left (guest peers).
+ * Reset a connection to a host program on both sides and count @p reason. Queued data is dropped.
  */
-void conn_end_peer(struct lcore *lc, struct conn *c);
+void conn_end_host(struct lcore *lc, struct conn *c, enum drop_reason reason);
 
-/** Forget the connection: nobody is told. The host socket, if any, is closed. */
+/** Free the connection without a packet to the guest. The host program's socket is closed. */
 void conn_end_free(struct lcore *lc, struct conn *c);
-
-/** Reset both sides for a reason, which is counted. */
-void conn_end_both(struct lcore *lc, struct conn *c, enum drop_reason reason);
-
-/** Whether ending the other side needs a packet object and none is left. */
-bool conn_end_must_wait(const struct lcore *lc, const struct conn *c);
 
 #endif

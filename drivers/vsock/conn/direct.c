@@ -3,9 +3,11 @@
 
 #include <rte_debug.h>
 
+#include "conn/conn_peer.h"
+#include "conn/conn_turn.h"
 #include "conn/direct.h"
+#include "conn/rx_buf.h"
 #include "lcore/lcore_port.h"
-#include "switch/forward.h"
 #include "switch/to_guest.h"
 #include "wire/credit.h"
 
@@ -29,7 +31,7 @@ receiver(struct lcore *lc, const struct conn *c, const struct wire_hdr *hdr)
 
 	if (port == NULL || !port->running || port->starved)
 		return NULL;
-	to = forward_find_end(port, hdr, c->serial, c->peer.serial);
+	to = conn_peer_find(port, hdr, c->serial, c->peer.serial);
 	if (to == NULL || to->state != CONN_OPEN)
 		return NULL;
 	if (!TAILQ_EMPTY(&to->data) || (to->ctl & CTL_IN_ORDER) != 0 || others_wait(port, to))
@@ -48,8 +50,7 @@ open_buffer(struct lcore *lc, struct conn *to)
 	if (open->conn == to)
 		return true;
 	direct_close(lc, port);
-	if (to_guest_room(to) == 0 ||
-		!to_guest_buffer(lc, port, &open->chain, lc->to_guest_segs, 1))
+	if (conn_turn_room(to) == 0 || !rx_buf_get(lc, port, &open->chain, lc->to_guest_segs, 1))
 		return false;
 	if (open->chain.nb_segs > DIRECT_MAX_SEGS) {
 		vq_rewind(&port->vq[PORT_Q_TO_GUEST], 1);
@@ -79,7 +80,7 @@ direct_close(struct lcore *lc, struct port *port)
 		link = &(*link)->open.next;
 	*link = open->next;
 	open->conn = NULL;
-	to_guest_packet(port, to, &open->chain, WIRE_OP_RW, open->flags, open->len);
+	rx_buf_put(port, to, &open->chain, WIRE_OP_RW, open->flags, open->len);
 	/* The guest takes these while we go on. */
 	if (vq_nb_staged(&port->vq[PORT_Q_TO_GUEST]) >= LIMIT_TURN_NB_BUFFERS)
 		lcore_port_flush(port);
@@ -87,9 +88,9 @@ direct_close(struct lcore *lc, struct port *port)
 	lcore_port_activate(lc, port);
 	if (to->state != CONN_OPEN)
 		return; /* it was ended behind these bytes */
-	to_guest_ask(lc, to);
+	conn_turn_ask(lc, to);
 	if (to->ctl != 0)
-		to_guest_ready(lc, to);
+		conn_turn_ready(lc, to);
 }
 
 void

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <rte_debug.h>
 
-#include "conn/conn_end.h"
-#include "switch/forward.h"
 #include "conn/loan.h"
-#include "switch/to_guest.h"
+#include "lcore/pkt_home.h"
 
 /* A record of a seqpacket copy, in front of its bytes. */
 struct record {
@@ -42,7 +40,7 @@ copy_packet(struct lcore *lc, struct conn *c, struct pkt *behind, uint16_t pair_
 
 	if (copy != NULL && copy->kind == PKT_COPY && copy->src_port_id == pair_port_id)
 		return copy;
-	copy = lcore_pkt_get(lc);
+	copy = pkt_home_get(lc);
 	if (copy == NULL)
 		return NULL;
 	copy->kind = PKT_COPY;
@@ -64,7 +62,7 @@ copy_drop_if_empty(struct lcore *lc, struct conn *c, struct pkt *copy)
 {
 	if (copy->copy.len == 0 && copy->rec_left == 0 && copy->copy.head == NULL) {
 		TAILQ_REMOVE(&c->data, copy, next);
-		lcore_pkt_put(lc, copy);
+		pkt_home_put(lc, copy);
 	}
 }
 
@@ -110,16 +108,14 @@ loan_append(struct lcore *lc, struct conn *c, struct pkt *p)
 {
 	enum drop_reason reason;
 
-	if (pair_of(c, p)->nb_held_descs + p->nb_descs > p->ring_share && c->port->running)
-		to_guest_poll(lc, c->port);
-	if (pair_of(c, p)->nb_held_descs + p->nb_descs <= p->ring_share) {
+	if (!loan_is_over_share(c, p)) {
 		hold(lc, c, p);
 		TAILQ_INSERT_TAIL(&c->data, p, next);
 		return DROP_NONE;
 	}
 	reason = copy_loan(lc, c, TAILQ_LAST(&c->data, pkt_list), p);
 	if (reason == DROP_NONE)
-		forward_return(lc, p);
+		pkt_home_send(lc, p);
 	return reason;
 }
 
@@ -154,11 +150,11 @@ loan_done(struct lcore *lc, struct conn *c, struct pkt *p)
 	TAILQ_REMOVE(&c->data, p, next);
 	if (p->kind == PKT_COPY) {
 		chunk_clear(&p->copy, lc->chunks, &c->port->pool);
-		lcore_pkt_put(lc, p);
+		pkt_home_put(lc, p);
 		return;
 	}
 	let_go(lc, c, p);
-	forward_return(lc, p);
+	pkt_home_send(lc, p);
 }
 
 void
@@ -173,23 +169,13 @@ loan_purge(struct lcore *lc, struct conn *c)
 	}
 }
 
-void
-loan_revoke(struct lcore *lc, uint16_t src_port_id)
+enum drop_reason
+loan_call_back(struct lcore *lc, struct pkt *p)
 {
-	struct pkt *p;
+	struct conn *c = p->conn;
+	enum drop_reason reason = copy_loan(lc, c, TAILQ_PREV(p, pkt_list, next), p);
 
-	while ((p = TAILQ_FIRST(&lc->held[src_port_id])) != NULL) {
-		struct conn *c = p->conn;
-		enum drop_reason reason = copy_loan(lc, c, TAILQ_PREV(p, pkt_list, next), p);
-
-		TAILQ_REMOVE(&c->data, p, next);
-		let_go(lc, c, p);
-		if (reason != DROP_NONE) {
-			/* A hole in the stream is no option: both ends are reset. */
-			p->verdict = PKT_REFUSED;
-			p->drop = reason;
-			conn_end_guest_now(lc, c);
-		}
-		forward_return(lc, p);
-	}
+	TAILQ_REMOVE(&c->data, p, next);
+	let_go(lc, c, p);
+	return reason;
 }

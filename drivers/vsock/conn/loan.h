@@ -34,9 +34,17 @@ void loan_done(struct lcore *lc, struct conn *c, struct pkt *p);
 void loan_purge(struct lcore *lc, struct conn *c);
 
 /**
- * Let go of every chain of one port, now: copy, or refuse so that the connection is reset.
- * Never waits.
+ * Take a loan out of its connection's queue and leave a copy of its payload in its place.
+ * The caller has the packet.
+ * @return DROP_NONE; DROP_PAIR_LIMIT or DROP_POOL_EXHAUSTED: there is no copy.
  */
-void loan_revoke(struct lcore *lc, uint16_t src_port_id);
+enum drop_reason loan_call_back(struct lcore *lc, struct pkt *p);
+
+/** @return true if the connection's port may not hold this loan's share of its sender's ring. */
+static inline bool
+loan_is_over_share(const struct conn *c, const struct pkt *p)
+{
+	return c->port->pairs[p->src_port_id].nb_held_descs + p->nb_descs > p->ring_share;
+}
 
 #endif

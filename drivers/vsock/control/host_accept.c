@@ -15,6 +15,7 @@
 #include "control/host_accept.h"
 #include "control/host_line.h"
 #include "data/lcore.h"
+#include "lcore/lcore_msg.h"
 #include "lcore/slow.h"
 
 #define ACCEPT_BURST    32
@@ -67,7 +68,7 @@ hand_over(struct host_listener *l, int fd, int type, uint32_t guest_port)
 
 	if (type == SOCK_SEQPACKET)
 		msg.buf_alloc = unix_sock_set_send_buffer(fd, port->conf.buf_alloc);
-	lcore_post(port->lcore, &msg);
+	lcore_msg_post(port->lcore, &msg);
 }
 
 /* True when the line is complete or useless: its program is the lcore's, or gone. */

@@ -14,6 +14,7 @@
 #include "control/host_listen.h"
 #include "data/lcore.h"
 #include "data/port_data.h"
+#include "lcore/lcore_msg.h"
 #include "lcore/slow.h"
 #include "life/vsock.h"
 #include "loop/settle.h"
@@ -82,7 +83,7 @@ clear(struct port *port, bool detach)
 	struct settle_clear arg = {.port = port, .detach = detach};
 
 	pthread_mutex_lock(&port->clear_mutex);
-	lcore_call(port->lcore, settle_clear, &arg);
+	lcore_msg_call(port->lcore, settle_clear, &arg);
 	pthread_mutex_unlock(&port->clear_mutex);
 }
 
@@ -224,7 +225,7 @@ set_routes(const struct port *port, bool add)
 		arg.route.lcore = port->lcore->index;
 	}
 	for (unsigned int i = 0; i < vsock_nb_lcores(); i++) {
-		int one = lcore_call(vsock_lcore(i), settle_route, &arg);
+		int one = lcore_msg_call(vsock_lcore(i), settle_route, &arg);
 
 		ret = ret != 0 ? ret : one;
 	}
@@ -244,7 +245,7 @@ port_start(struct port *port)
 		if (ret != 0)
 			return ret;
 	}
-	lcore_call(port->lcore, settle_port_add, port);
+	lcore_msg_call(port->lcore, settle_port_add, port);
 	ret = set_routes(port, true);
 	__atomic_store_n(&port->started, true, __ATOMIC_RELEASE);
 	return ret;
@@ -285,7 +286,7 @@ port_device_up(struct port *port, struct port_device *dev)
 
 	if (!goes_on(port, dev))
 		clear(port, false);
-	ret = lcore_call(port->lcore, settle_device_up, &arg);
+	ret = lcore_msg_call(port->lcore, settle_device_up, &arg);
 	if (ret != 0) {
 		device_release(dev);
 		return ret;
@@ -299,7 +300,7 @@ port_device_down(struct port *port, struct port_indices *indices)
 {
 	struct port_indices at;
 	struct settle_stop arg = {.port = port, .indices = &at};
-	int ret = lcore_call(port->lcore, settle_device_down, &arg);
+	int ret = lcore_msg_call(port->lcore, settle_device_down, &arg);
 
 	if (ret != 0)
 		return ret;
@@ -331,7 +332,7 @@ port_reset_all(unsigned int timeout_ms)
 		pthread_mutex_lock(&port_mutex);
 		for (unsigned int i = 0; i < LIMIT_NB_PORTS; i++) {
 			if (ports[i] != NULL && ports[i]->started)
-				left += lcore_call(ports[i]->lcore, settle_reset, ports[i]);
+				left += lcore_msg_call(ports[i]->lcore, settle_reset, ports[i]);
 		}
 		pthread_mutex_unlock(&port_mutex);
 		if (left > 0)
@@ -352,7 +353,7 @@ port_destroy(struct port *port)
 		port_device_down(port, NULL);
 		clear(port, true);
 		slow_flush(); /* jobs look at its settings */
-		lcore_call(port->lcore, settle_port_remove, port);
+		lcore_msg_call(port->lcore, settle_port_remove, port);
 	}
 	port_free(port);
 }

@@ -7,9 +7,10 @@
 
 #include <wq.h>
 
-#include "data/lcore.h"
-#include "life/vsock.h"
 #include "control/watch.h"
+#include "data/lcore.h"
+#include "lcore/lcore_msg.h"
+#include "life/vsock.h"
 
 #define LOOK_US 500000
 /*
@@ -112,7 +113,7 @@ watch_start(void)
 	int ret = choose_signal();
 
 	for (unsigned int i = 0; ret == 0 && i < vsock_nb_lcores(); i++)
-		ret = lcore_call(vsock_lcore(i), introduce, &watched[i]);
+		ret = lcore_msg_call(vsock_lcore(i), introduce, &watched[i]);
 	/* A rescuer: it looks also when no thread can be created. */
 	if (ret == 0)
 		ret = wq_alloc("vsock_watch", WQ_HIGHPRI | WQ_MEM_RECLAIM, 1, &wq);

@@ -62,7 +62,7 @@ _Static_assert(sizeof(struct inbox_msg) == 64, "an inbox message is one cache li
 
 /**
  * Work of the control plane, done in the lcore's context.
- * @return true when it is done, false when ctl_complete() will say so.
+ * @return true when it is done, false when lcore_msg_done() will say so.
  */
 typedef bool (*ctl_fn)(struct lcore *lc, struct ctl_request *req);
 
@@ -181,58 +181,6 @@ struct lcore_conf {
 	bool spin;        /**< never sleep */
 	uint32_t spin_us; /**< adaptive: busy-poll this long without work */
 };
-
-/**
- * Create an lcore's data. Context: main, before any runs.
- * @return 0; -ENOMEM; -errno of eventfd or epoll.
- */
-int lcore_create(unsigned int index, unsigned int lcore_id, unsigned int nb_lcores,
-	struct rte_mempool *chunks, uint32_t nb_chunks, struct lcore **out);
-
-/** Create the rings between all pairs. Context: main, before any runs. @return 0; -ENOMEM. */
-int lcore_connect_all(struct lcore **lcores, unsigned int nb);
-
-void lcore_free(struct lcore *lc);
-
-/** The poll loop; runs until lcore_quit(). Context: the lcore (rte_eal_remote_launch()). */
-int lcore_main(void *lcore);
-
-/** Settings for all; before any runs. */
-void lcore_configure(const struct lcore_conf *conf);
-
-/* ---- for other threads ---- */
-
-/**
- * Run @p fn in the lcore's context and wait until it is done.
- * Context: control threads. @return what fn left in result.
- */
-int lcore_call(struct lcore *lc, ctl_fn fn, void *arg);
-
-/** Put a message into the inbox; waits (asleep) while it is full. Context: workers, control. */
-void lcore_post(struct lcore *lc, const struct inbox_msg *msg);
-
-/** Stop the loop. Context: main. */
-void lcore_quit(struct lcore *lc);
-
-/** Wait until the loop has ended. Context: main. */
-void lcore_wait(struct lcore *lc);
-
-/* ---- for the lcore itself ---- */
-
-/** Tell the caller of a request that returned false that it is done. */
-void ctl_complete(struct ctl_request *req, int result);
-
-/** A packet object, or NULL. */
-struct pkt *lcore_pkt_get(struct lcore *lc);
-
-/** Give one of this lcore's own packet objects back. */
-void lcore_pkt_put(struct lcore *lc, struct pkt *p);
-
-/** Send a packet object to another lcore, or home; flushed once a loop. */
-void lcore_send(struct lcore *lc, unsigned int to, struct pkt *p);
-
-/** True when more packets for that lcore wait here than its ring could take. */
-bool lcore_is_congested(const struct lcore *lc, unsigned int to);
 
 /** A serial for a new connection; never 0. */
 static inline uint32_t

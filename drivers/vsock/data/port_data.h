@@ -8,7 +8,7 @@
  *
  * Legend:
  *  [C] constant from port_create() on; anyone may read.
- *  [L] the owning lcore, which gets the port through lcore_call(); nobody else.
+ *  [L] the owning lcore, which gets the port through lcore_msg_call(); nobody else.
  *  [K] the control plane, under port_mutex of port.c.
  *  [A] atomic: written by one side, a hint for the others.
  */

@@ -5,7 +5,7 @@
 /**
  * @file
  * Counters of a port and of an lcore. Written by the owning lcore only; others get a copy through
- * lcore_call(). The names are an interface: telemetry prints them as they stand here.
+ * lcore_msg_call(). The names are an interface: telemetry prints them as they stand here.
  */
 
 #include <stdint.h>

@@ -6,9 +6,13 @@
 #include <unistd.h>
 
 #include "conn/conn_end.h"
+#include "conn/conn_sock.h"
+#include "conn/conn_turn.h"
 #include "conn/loan.h"
-#include "host/host.h"
+#include "host/host_conn.h"
 #include "host/host_peek.h"
+#include "host/host_recv.h"
+#include "host/host_send.h"
 #include "lcore/conn_timer.h"
 #include "lcore/lcore_port.h"
 #include "lcore/slow.h"
@@ -45,7 +49,7 @@ new_conn(struct lcore *lc, struct port *port, uint32_t local_port, uint32_t peer
 }
 
 enum drop_reason
-host_request(struct lcore *lc, struct port *port, const struct wire_hdr *hdr)
+host_conn_request(struct lcore *lc, struct port *port, const struct wire_hdr *hdr)
 {
 	struct slow_job *job;
 	struct conn *c;
@@ -71,65 +75,6 @@ host_request(struct lcore *lc, struct port *port, const struct wire_hdr *hdr)
 	return DROP_NONE;
 }
 
-static int
-poll_socket(struct lcore *lc, struct conn *c, int op, uint32_t more)
-{
-	struct epoll_event ev = {
-		.events = EPOLLIN | EPOLLRDHUP | EPOLLET | more,
-		.data.u64 = (uintptr_t)c | EPOLL_TAG_CONN,
-	};
-
-	if (epoll_ctl(lc->epoll_fd, op, c->host.fd, &ev) != 0)
-		return -errno;
-	lc->nb_watched += !c->host.polled;
-	c->host.polled = true;
-	return 0;
-}
-
-void
-host_want_writable(struct lcore *lc, struct conn *c, bool want)
-{
-	if (c->host.epoll_out == want)
-		return;
-	if (poll_socket(lc, c, EPOLL_CTL_MOD, want ? EPOLLOUT : 0) == 0)
-		c->host.epoll_out = want;
-	if (want && c->timer == CONN_TIMER_NONE)
-		conn_timer_set(lc, c, CONN_TIMER_LOOK);
-}
-
-/*
- * Whether the program has all that a close() would tell it, so that the close() itself has time.
- * shutdown() never waits. Bytes that the program sent and nobody took are an error to it, which
- * only close() says.
- */
-static bool
-shut(const struct conn *c)
-{
-	return c->host.hup ||
-		(c->host.fd >= 0 && !c->host.readable && shutdown(c->host.fd, SHUT_RDWR) == 0);
-}
-
-void
-host_close(struct lcore *lc, struct conn *c)
-{
-	bool later = c->host.job != NULL && shut(c);
-
-	if (c->host.polled) {
-		epoll_ctl(lc->epoll_fd, EPOLL_CTL_DEL, c->host.fd, NULL);
-		c->host.polled = false;
-		lc->nb_watched--;
-	}
-	c->host.fd = -1;
-	c->host.readable = false;
-	if (later)
-		slow_job_close_later(c->host.job);
-	else if (c->host.job != NULL)
-		slow_job_ask(c->host.job, SLOW_CLOSE);
-	c->host.job = NULL;
-	chunk_clear(&c->host.backlog, lc->chunks, &c->port->pool);
-	c->host.msg_open = false;
-}
-
 /* The connection that an answer of the slow path is for, if it is still there. */
 static struct conn *
 find_answered(struct lcore *lc, const struct inbox_msg *msg)
@@ -144,7 +89,7 @@ find_answered(struct lcore *lc, const struct inbox_msg *msg)
 }
 
 void
-host_connected(struct lcore *lc, const struct inbox_msg *msg)
+host_conn_connected(struct lcore *lc, const struct inbox_msg *msg)
 {
 	struct conn *c = find_answered(lc, msg);
 
@@ -152,20 +97,20 @@ host_connected(struct lcore *lc, const struct inbox_msg *msg)
 	if (c == NULL || c->state != CONN_FROM_GUEST)
 		return;
 	if (msg->fd < 0) {
-		conn_end_both(lc, c, msg->reason);
+		conn_end_host(lc, c, msg->reason);
 		return;
 	}
 	c->host.fd = msg->fd;
 	if (c->type == WIRE_TYPE_SEQPACKET)
 		c->buf_alloc = RTE_MIN(c->buf_alloc, msg->buf_alloc);
-	if (poll_socket(lc, c, EPOLL_CTL_ADD, 0) != 0) {
-		conn_end_both(lc, c, DROP_NO_RESOURCES);
+	if (conn_sock_watch(lc, c) != 0) {
+		conn_end_host(lc, c, DROP_NO_RESOURCES);
 		return;
 	}
 	c->state = CONN_OPEN;
 	c->port->stats.conns_opened++;
 	c->ctl |= CONN_CTL_RESPONSE;
-	to_guest_ready(lc, c);
+	conn_turn_ready(lc, c);
 }
 
 static uint32_t
@@ -202,19 +147,19 @@ connect_to_guest(
 	if (c->type == WIRE_TYPE_SEQPACKET)
 		c->buf_alloc = RTE_MIN(c->buf_alloc, msg->buf_alloc);
 	job->conn_type = msg->conn_type;
-	if (poll_socket(lc, c, EPOLL_CTL_ADD, 0) != 0) {
+	if (conn_sock_watch(lc, c) != 0) {
 		port->stats.drops[DROP_NO_RESOURCES]++;
 		conn_end_free(lc, c); /* closes by the job */
 		return DROP_NONE;
 	}
 	c->ctl |= CONN_CTL_REQUEST;
 	conn_timer_set(lc, c, CONN_TIMER_CONNECT);
-	to_guest_ready(lc, c);
+	conn_turn_ready(lc, c);
 	return DROP_NONE;
 }
 
 void
-host_connect(struct lcore *lc, const struct inbox_msg *msg)
+host_conn_connect(struct lcore *lc, const struct inbox_msg *msg)
 {
 	struct port *port = lcore_port_find(lc, msg->port_id, msg->port_gen);
 	struct slow_job *job = slow_job_get(lc);
@@ -237,26 +182,26 @@ host_connect(struct lcore *lc, const struct inbox_msg *msg)
 }
 
 void
-host_established(struct lcore *lc, struct conn *c)
+host_conn_established(struct lcore *lc, struct conn *c)
 {
 	char line[32];
 	int len = snprintf(line, sizeof(line), "OK %u\n", c->peer_port);
 
 	/* Nothing was sent before: the socket's buffer is empty. */
 	if (send(c->host.fd, line, len, MSG_DONTWAIT | MSG_NOSIGNAL) != len) {
-		conn_end_both(lc, c, DROP_HOST_ERROR);
+		conn_end_host(lc, c, DROP_HOST_ERROR);
 		return;
 	}
 	c->host.readable = true;
-	to_guest_ready(lc, c);
+	conn_turn_ready(lc, c);
 }
 
 void
-host_shutdown(struct lcore *lc, struct conn *c)
+host_conn_shutdown(struct lcore *lc, struct conn *c)
 {
 	if (c->shut_from_guest == WIRE_SHUTDOWN_BOTH) {
 		if (c->host.backlog.len == 0) {
-			host_close(lc, c);
+			conn_sock_close(lc, c);
 			conn_end_guest_now(lc, c);
 			return;
 		}
@@ -275,47 +220,6 @@ host_shutdown(struct lcore *lc, struct conn *c)
 		slow_job_ask(c->host.job, SLOW_SHUT_WR);
 }
 
-void
-host_detach(struct lcore *lc, struct conn *c)
-{
-	(void)lc;
-	conn_detach(&c->port->conns, c);
-}
-
-void
-host_backlog_empty(struct lcore *lc, struct conn *c)
-{
-	host_want_writable(lc, c, false);
-	if (c->state == CONN_FLUSHING) {
-		host_close(lc, c);
-		conn_end_guest_now(lc, c);
-	} else if ((c->shut_from_guest & WIRE_SHUTDOWN_SEND) != 0) {
-		slow_job_ask(c->host.job, SLOW_SHUT_WR);
-	}
-}
-
-void
-host_eof(struct lcore *lc, struct conn *c)
-{
-	c->host.eof = true;
-	c->host.readable = false;
-	if (c->host.hup && (c->host.lost || c->host.backlog.len > 0)) {
-		/* It closed with bytes of the guest unread: the guest has to know. */
-		c->port->stats.drops[DROP_HOST_ERROR]++;
-		host_close(lc, c);
-		conn_end_guest(lc, c);
-		return;
-	}
-	c->shut_to_guest |= WIRE_SHUTDOWN_SEND;
-	if (c->host.hup) {
-		c->shut_to_guest = WIRE_SHUTDOWN_BOTH;
-		c->state = CONN_CLOSING;
-		host_close(lc, c);
-	}
-	c->ctl |= CONN_CTL_SHUTDOWN;
-	to_guest_ready(lc, c);
-}
-
 /* Without credit nothing is read, so that the end has to be looked for. */
 static bool
 at_eof(const struct conn *c)
@@ -331,18 +235,18 @@ static void
 event_open(struct lcore *lc, struct conn *c)
 {
 	if (c->host.hup && (c->host.eof || (c->shut_from_guest & WIRE_SHUTDOWN_RCV) != 0)) {
-		host_eof(lc, c);
+		host_recv_eof(lc, c);
 		return;
 	}
 	if (host_recv_possible(c))
-		to_guest_ready(lc, c);
+		conn_turn_ready(lc, c);
 	else if (c->host.readable && TAILQ_EMPTY(&c->data) &&
 		credit_free(c->guest_buf_alloc, c->tx_cnt, c->guest_fwd_cnt) == 0 && at_eof(c))
-		host_eof(lc, c);
+		host_recv_eof(lc, c);
 }
 
 void
-host_event(struct lcore *lc, struct conn *c, uint32_t events)
+host_conn_event(struct lcore *lc, struct conn *c, uint32_t events)
 {
 	if (c->state == CONN_NONE || c->host.fd < 0)
 		return; /* ended in this very loop */
@@ -360,13 +264,13 @@ host_event(struct lcore *lc, struct conn *c, uint32_t events)
 	case CONN_TO_GUEST:
 		if (c->host.hup) {
 			/* The program gave up before the guest answered. */
-			host_close(lc, c);
+			conn_sock_close(lc, c);
 			conn_end_guest(lc, c);
 		}
 		break;
 	case CONN_FLUSHING:
 		if (c->host.hup)
-			conn_end_both(lc, c, DROP_HOST_ERROR);
+			conn_end_host(lc, c, DROP_HOST_ERROR);
 		break;
 	case CONN_OPEN:
 		event_open(lc, c);
@@ -377,12 +281,12 @@ host_event(struct lcore *lc, struct conn *c, uint32_t events)
 }
 
 void
-host_credit(struct lcore *lc, const struct inbox_msg *msg)
+host_conn_credit(struct lcore *lc, const struct inbox_msg *msg)
 {
 	struct conn *c = find_answered(lc, msg);
 
 	if (c == NULL || c->state != CONN_OPEN || c->fwd_cnt == c->fwd_cnt_told)
 		return;
 	c->ctl |= CONN_CTL_CREDIT_UPDATE;
-	to_guest_ready(lc, c);
+	conn_turn_ready(lc, c);
 }

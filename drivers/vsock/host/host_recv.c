@@ -4,11 +4,15 @@
 #include <sys/uio.h>
 
 #include "conn/conn_end.h"
-#include "wire/credit.h"
-#include "host/host.h"
-#include "host/host_peek.h"
+#include "conn/conn_sock.h"
+#include "conn/conn_turn.h"
 #include "conn/loan.h"
+#include "conn/rx_buf.h"
+#include "host/host_peek.h"
+#include "host/host_recv.h"
+#include "lcore/pkt_home.h"
 #include "switch/to_guest.h"
+#include "wire/credit.h"
 
 /* A message has to fit the chunks of one recvmsg(). */
 #define MESSAGE_MAX_LEN (LCORE_NB_IOV * CHUNK_DATA_LEN)
@@ -19,7 +23,7 @@ host_recv_possible(const struct conn *c)
 	return c->state == CONN_OPEN && c->host.readable &&
 		(c->shut_from_guest & WIRE_SHUTDOWN_RCV) == 0 &&
 		credit_free(c->guest_buf_alloc, c->tx_cnt, c->guest_fwd_cnt) > 0 &&
-		to_guest_room(c) > 0;
+		conn_turn_room(c) > 0;
 }
 
 /** RX buffers taken for one read. */
@@ -48,7 +52,7 @@ window_open(struct lcore *lc, struct conn *c, struct window *w, unsigned int max
 		struct vq_chain *chain = &lc->chains[w->nb_chains];
 		uint32_t len;
 
-		if (!to_guest_buffer(lc, c->port, chain, &lc->to_guest_segs[w->nb_segs], 1))
+		if (!rx_buf_get(lc, c->port, chain, &lc->to_guest_segs[w->nb_segs], 1))
 			break;
 		if (w->nb_iov + chain->nb_segs > LCORE_NB_IOV) {
 			vq_rewind(&c->port->vq[PORT_Q_TO_GUEST], 1);
@@ -83,10 +87,32 @@ window_close(struct lcore *lc, struct conn *c, const struct window *w, uint32_t 
 		uint32_t len = RTE_MIN(n, payload_room(chain));
 
 		n -= len;
-		to_guest_packet(c->port, c, chain, WIRE_OP_RW, n == 0 ? flags : 0, len);
+		rx_buf_put(c->port, c, chain, WIRE_OP_RW, n == 0 ? flags : 0, len);
 	}
 	window_rewind(c->port, w->nb_chains - i);
 	return i;
+}
+
+void
+host_recv_eof(struct lcore *lc, struct conn *c)
+{
+	c->host.eof = true;
+	c->host.readable = false;
+	if (c->host.hup && (c->host.lost || c->host.backlog.len > 0)) {
+		/* It closed with bytes of the guest unread: the guest has to know. */
+		c->port->stats.drops[DROP_HOST_ERROR]++;
+		conn_sock_close(lc, c);
+		conn_end_guest(lc, c);
+		return;
+	}
+	c->shut_to_guest |= WIRE_SHUTDOWN_SEND;
+	if (c->host.hup) {
+		c->shut_to_guest = WIRE_SHUTDOWN_BOTH;
+		c->state = CONN_CLOSING;
+		conn_sock_close(lc, c);
+	}
+	c->ctl |= CONN_CTL_SHUTDOWN;
+	conn_turn_ready(lc, c);
 }
 
 /* The end of what the program sends, or of the program. */
@@ -94,7 +120,7 @@ static void
 read_failed(struct lcore *lc, struct conn *c, ssize_t n)
 {
 	if (n == 0) {
-		host_eof(lc, c);
+		host_recv_eof(lc, c);
 	} else if (errno == EAGAIN || errno == EWOULDBLOCK) {
 		c->host.readable = false;
 	} else if (errno == ECONNRESET) {
@@ -106,7 +132,7 @@ read_failed(struct lcore *lc, struct conn *c, ssize_t n)
 		c->port->fault = 1;
 		c->host.readable = false;
 	} else if (errno != EINTR) {
-		conn_end_both(lc, c, DROP_HOST_ERROR);
+		conn_end_host(lc, c, DROP_HOST_ERROR);
 	}
 }
 
@@ -115,14 +141,14 @@ recv_stream(struct lcore *lc, struct conn *c, unsigned int max_buffers)
 {
 	unsigned int done = 0;
 
-	while (done < max_buffers && !to_guest_turn_is_full(c) && host_recv_possible(c)) {
+	while (done < max_buffers && !conn_turn_is_full(c) && host_recv_possible(c)) {
 		uint32_t credit = credit_free(c->guest_buf_alloc, c->tx_cnt, c->guest_fwd_cnt);
 		unsigned int want = RTE_MIN(max_buffers - done, c->host.recv_hint);
 		struct window w;
 		unsigned int used;
 		ssize_t n;
 
-		want = RTE_MIN(want, to_guest_room(c));
+		want = RTE_MIN(want, conn_turn_room(c));
 		window_open(lc, c, &w, want, RTE_MIN(credit, LIMIT_TURN_LEN));
 		if (w.nb_chains == 0)
 			break;
@@ -149,12 +175,12 @@ recv_stream(struct lcore *lc, struct conn *c, unsigned int max_buffers)
 static void
 recv_message_to_pool(struct lcore *lc, struct conn *c, uint32_t len)
 {
-	struct pkt *p = lcore_pkt_get(lc);
+	struct pkt *p = pkt_home_get(lc);
 	struct msghdr msg = {.msg_iov = lc->iov};
 	ssize_t n;
 
 	if (p == NULL) {
-		conn_end_both(lc, c, DROP_POOL_EXHAUSTED);
+		conn_end_host(lc, c, DROP_POOL_EXHAUSTED);
 		return;
 	}
 	p->kind = PKT_COPY;
@@ -165,15 +191,15 @@ recv_message_to_pool(struct lcore *lc, struct conn *c, uint32_t len)
 	msg.msg_iovlen =
 		chunk_reserve(&p->copy, lc->chunks, &c->port->pool, len, lc->iov, LCORE_NB_IOV);
 	if (msg.msg_iovlen == 0) {
-		lcore_pkt_put(lc, p);
-		conn_end_both(lc, c, DROP_POOL_EXHAUSTED);
+		pkt_home_put(lc, p);
+		conn_end_host(lc, c, DROP_POOL_EXHAUSTED);
 		return;
 	}
 	c->port->stats.host_recv_calls++;
 	n = recvmsg(c->host.fd, &msg, MSG_DONTWAIT);
 	chunk_grown(&p->copy, lc->chunks, &c->port->pool, n > 0 ? n : 0);
 	if (n <= 0) {
-		lcore_pkt_put(lc, p);
+		pkt_home_put(lc, p);
 		read_failed(lc, c, n);
 		return;
 	}
@@ -182,7 +208,7 @@ recv_message_to_pool(struct lcore *lc, struct conn *c, uint32_t len)
 	p->rec_flags = WIRE_SEQ_EOM;
 	c->port->pairs[p->src_port_id].pool_len += n;
 	TAILQ_INSERT_TAIL(&c->data, p, next);
-	to_guest_ready(lc, c);
+	conn_turn_ready(lc, c);
 }
 
 static unsigned int
@@ -203,10 +229,10 @@ recv_messages(struct lcore *lc, struct conn *c, unsigned int max_buffers)
 			continue;
 		}
 		if ((size_t)n > RTE_MIN(c->guest_buf_alloc, MESSAGE_MAX_LEN)) {
-			conn_end_both(lc, c, DROP_MSG_TOO_BIG);
+			conn_end_host(lc, c, DROP_MSG_TOO_BIG);
 			break;
 		}
-		window_open(lc, c, &w, RTE_MIN(max_buffers, to_guest_room(c)),
+		window_open(lc, c, &w, RTE_MIN(max_buffers, conn_turn_room(c)),
 			RTE_MIN((uint32_t)n, credit));
 		if (w.len < (uint32_t)n) {
 			window_rewind(c->port, w.nb_chains);
@@ -235,7 +261,7 @@ host_recv(struct lcore *lc, struct conn *c, unsigned int max_buffers)
 			c->credit_asked = true;
 			c->ctl |= CONN_CTL_CREDIT_REQUEST;
 		}
-		to_guest_ask(lc, c);
+		conn_turn_ask(lc, c);
 	}
 	return done;
 }

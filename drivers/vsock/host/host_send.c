@@ -4,10 +4,12 @@
 #include <sys/socket.h>
 
 #include "conn/conn_end.h"
-#include "wire/credit.h"
-#include "host/host.h"
+#include "conn/conn_sock.h"
+#include "conn/conn_turn.h"
+#include "host/host_send.h"
 #include "lcore/slow.h"
 #include "switch/to_guest.h"
+#include "wire/credit.h"
 
 /* In front of each message in a seqpacket connection's backlog. */
 struct message {
@@ -42,13 +44,13 @@ host_send_add(
 	c->host.burst_tail = i;
 }
 
-void
-host_credit_check(struct lcore *lc, struct conn *c, uint32_t step_len)
+static void
+credit_check(struct lcore *lc, struct conn *c, uint32_t step_len)
 {
 	switch (credit_decide(c->buf_alloc, c->rx_cnt, c->fwd_cnt, c->fwd_cnt_told, step_len)) {
 	case CREDIT_NOW:
 		c->ctl |= CONN_CTL_CREDIT_UPDATE;
-		to_guest_ready(lc, c);
+		conn_turn_ready(lc, c);
 		break;
 	case CREDIT_DEFER:
 		atomic_store_explicit(&c->host.job->fwd_cnt, c->fwd_cnt, memory_order_relaxed);
@@ -64,7 +66,7 @@ forwarded(struct lcore *lc, struct conn *c, uint32_t len)
 {
 	c->fwd_cnt += len;
 	if (c->state == CONN_OPEN && len > 0)
-		host_credit_check(lc, c, len);
+		credit_check(lc, c, len);
 }
 
 /* The program does not read any more; what was on its way is lost, and the guest is told. */
@@ -80,14 +82,14 @@ host_stopped_reading(struct lcore *lc, struct conn *c)
 	c->fwd_cnt = c->rx_cnt; /* all of it is disposed of */
 	chunk_clear(&c->host.backlog, lc->chunks, &c->port->pool);
 	c->host.msg_open = false;
-	host_want_writable(lc, c, false);
+	conn_sock_want_writable(lc, c, false);
 	if (c->state == CONN_FLUSHING) {
-		conn_end_both(lc, c, DROP_HOST_ERROR);
+		conn_end_host(lc, c, DROP_HOST_ERROR);
 		return;
 	}
 	c->shut_to_guest |= WIRE_SHUTDOWN_RCV;
 	c->ctl |= CONN_CTL_SHUTDOWN;
-	to_guest_ready(lc, c);
+	conn_turn_ready(lc, c);
 }
 
 /* One sendmsg(). Returns bytes taken; 0 when the socket is full; -1 when the connection changed. */
@@ -110,9 +112,9 @@ send_iov(struct lcore *lc, struct conn *c, unsigned int nb_iov)
 	else if (errno == EFAULT) /* where we would have got SIGBUS: see gmem_guard.h */
 		c->port->fault = 1;
 	else if (errno == EMSGSIZE)
-		conn_end_both(lc, c, DROP_MSG_TOO_BIG);
+		conn_end_host(lc, c, DROP_MSG_TOO_BIG);
 	else
-		conn_end_both(lc, c, DROP_HOST_ERROR);
+		conn_end_host(lc, c, DROP_HOST_ERROR);
 	return -1;
 }
 
@@ -147,13 +149,13 @@ stream_to_backlog(struct lcore *lc, struct conn *c, int16_t i, uint32_t off)
 
 		if (chunk_append_segs(&c->host.backlog, lc->chunks, &c->port->pool, b->segs,
 			    b->nb_segs, b->payload_off + off, b->len - off) != 0) {
-			conn_end_both(lc, c, DROP_POOL_EXHAUSTED);
+			conn_end_host(lc, c, DROP_POOL_EXHAUSTED);
 			return false;
 		}
 		c->port->stats.backlog_bytes += b->len - off;
 		off = 0;
 	}
-	host_want_writable(lc, c, true);
+	conn_sock_want_writable(lc, c, true);
 	return true;
 }
 
@@ -210,7 +212,7 @@ message_to_backlog(struct lcore *lc, struct conn *c, const struct burst_pkt *b)
 	if (!message_open(lc, c) ||
 		chunk_append_segs(&c->host.backlog, lc->chunks, &c->port->pool, b->segs, b->nb_segs,
 			b->payload_off, b->len) != 0) {
-		conn_end_both(lc, c, DROP_POOL_EXHAUSTED);
+		conn_end_host(lc, c, DROP_POOL_EXHAUSTED);
 		return false;
 	}
 	c->port->stats.backlog_bytes += b->len;
@@ -234,18 +236,18 @@ send_backlog_message(struct lcore *lc, struct conn *c)
 	ssize_t n;
 
 	if (chunk_peek(&c->host.backlog, &rec, sizeof(rec)) < sizeof(rec) || !rec.complete) {
-		host_want_writable(lc, c, false); /* it waits for the guest */
+		conn_sock_want_writable(lc, c, false); /* it waits for the guest */
 		return false;
 	}
 	nb = chunk_iov(&c->host.backlog, sizeof(rec), rec.len, lc->iov, LCORE_NB_IOV, &len);
 	if (len < rec.len) {
-		conn_end_both(lc, c, DROP_MSG_TOO_BIG);
+		conn_end_host(lc, c, DROP_MSG_TOO_BIG);
 		return false;
 	}
 	n = send_iov(lc, c, nb);
 	if (n < 0 || (n == 0 && rec.len > 0)) {
 		if (n == 0)
-			host_want_writable(lc, c, true);
+			conn_sock_want_writable(lc, c, true);
 		return false;
 	}
 	chunk_consume(&c->host.backlog, lc->chunks, &c->port->pool, sizeof(rec) + rec.len);
@@ -274,7 +276,7 @@ send_messages(struct lcore *lc, struct conn *c, int16_t i)
 				forwarded(lc, c, n);
 				continue;
 			}
-			host_want_writable(lc, c, true);
+			conn_sock_want_writable(lc, c, true);
 		}
 		if (!message_to_backlog(lc, c, b))
 			return;
@@ -301,13 +303,26 @@ host_send_burst(struct lcore *lc, struct conn *c)
 		for (; i >= 0; i = lc->burst[i].next)
 			c->port->stats.drops[DROP_HOST_SHUT]++;
 		c->fwd_cnt = c->rx_cnt;
-		host_credit_check(lc, c, 0);
+		credit_check(lc, c, 0);
 		return;
 	}
 	if (c->type == WIRE_TYPE_STREAM)
 		send_stream(lc, c, i);
 	else
 		send_messages(lc, c, i);
+}
+
+/* The backlog has become empty: do what waited for that. */
+static void
+backlog_empty(struct lcore *lc, struct conn *c)
+{
+	conn_sock_want_writable(lc, c, false);
+	if (c->state == CONN_FLUSHING) {
+		conn_sock_close(lc, c);
+		conn_end_guest_now(lc, c);
+	} else if ((c->shut_from_guest & WIRE_SHUTDOWN_SEND) != 0) {
+		slow_job_ask(c->host.job, SLOW_SHUT_WR);
+	}
 }
 
 void
@@ -331,5 +346,5 @@ host_send_backlog(struct lcore *lc, struct conn *c)
 		}
 	}
 	if (c->state != CONN_NONE && c->host.fd >= 0 && c->host.backlog.len == 0)
-		host_backlog_empty(lc, c);
+		backlog_empty(lc, c);
 }

@@ -2,8 +2,6 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include <rte_debug.h>
-
 #include "lcore/lcore_msg.h"
 #include "lcore/slow.h"
 
@@ -20,32 +18,10 @@ lcore_msg_init(struct lcore **lcores)
 	all = lcores;
 }
 
-/* ---- packet objects ---- */
-
-struct pkt *
-lcore_pkt_get(struct lcore *lc)
-{
-	struct pkt *p = TAILQ_FIRST(&lc->free_pkts);
-
-	if (p == NULL)
-		return NULL;
-	TAILQ_REMOVE(&lc->free_pkts, p, next);
-	lc->nb_free_pkts--;
-	return p;
-}
-
-void
-lcore_pkt_put(struct lcore *lc, struct pkt *p)
-{
-	RTE_ASSERT(p->home == lc->index);
-	TAILQ_INSERT_HEAD(&lc->free_pkts, p, next);
-	lc->nb_free_pkts++;
-}
-
 /* ---- between lcores ---- */
 
 void
-lcore_send(struct lcore *lc, unsigned int to, struct pkt *p)
+lcore_msg_send(struct lcore *lc, unsigned int to, struct pkt *p)
 {
 	struct xlcore_out *out = &lc->out[to];
 
@@ -55,13 +31,13 @@ lcore_send(struct lcore *lc, unsigned int to, struct pkt *p)
 }
 
 bool
-lcore_is_congested(const struct lcore *lc, unsigned int to)
+lcore_msg_is_congested(const struct lcore *lc, unsigned int to)
 {
 	return lc->out[to].nb_staged >= STAGED_MAX;
 }
 
 bool
-lcore_wake(struct lcore *lc)
+lcore_msg_wake(struct lcore *lc)
 {
 	const uint64_t one = 1;
 
@@ -74,7 +50,7 @@ lcore_wake(struct lcore *lc)
 }
 
 void
-lcore_send_staged(struct lcore *lc)
+lcore_msg_send_staged(struct lcore *lc)
 {
 	for (uint64_t mask = lc->staged_mask; mask != 0; mask &= mask - 1) {
 		unsigned int to = (unsigned int)__builtin_ctzll(mask), sent = 0;
@@ -102,7 +78,7 @@ lcore_send_staged(struct lcore *lc)
 		if (sent == 0)
 			continue;
 		lc->stats.xlcore_messages += sent;
-		if (lcore_wake(all[to]))
+		if (lcore_msg_wake(all[to]))
 			lc->stats.wakeups_sent++;
 	}
 }
@@ -127,27 +103,27 @@ inbox_put(struct lcore *lc, const struct inbox_msg *msg)
 }
 
 void
-lcore_post(struct lcore *lc, const struct inbox_msg *msg)
+lcore_msg_post(struct lcore *lc, const struct inbox_msg *msg)
 {
 	while (!inbox_put(lc, msg)) {
 		/* Answers of the slow path wait in the worker. */
-		lcore_wake(lc);
+		lcore_msg_wake(lc);
 		wq_block_begin();
 		usleep(100);
 		wq_block_end();
 	}
-	lcore_wake(lc);
+	lcore_msg_wake(lc);
 }
 
 int
-lcore_call(struct lcore *lc, ctl_fn fn, void *arg)
+lcore_msg_call(struct lcore *lc, ctl_fn fn, void *arg)
 {
 	struct ctl_request req = {.fn = fn, .arg = arg};
 	struct inbox_msg msg = {.type = INBOX_CALL, .request = &req};
 	int ret;
 
 	sem_init(&req.done, 0, 0);
-	lcore_post(lc, &msg);
+	lcore_msg_post(lc, &msg);
 	do {
 		ret = sem_wait(&req.done);
 	} while (ret != 0 && errno == EINTR);
@@ -156,22 +132,8 @@ lcore_call(struct lcore *lc, ctl_fn fn, void *arg)
 }
 
 void
-ctl_complete(struct ctl_request *req, int result)
+lcore_msg_done(struct ctl_request *req, int result)
 {
 	req->result = result;
 	sem_post(&req->done);
-}
-
-static bool
-quit(struct lcore *lc, struct ctl_request *req)
-{
-	(void)req;
-	lc->quit = true;
-	return true;
-}
-
-void
-lcore_quit(struct lcore *lc)
-{
-	lcore_call(lc, quit, NULL);
 }

@@ -4,18 +4,57 @@
 
 /**
  * @file
- * How lcores are reached: the inbox (slow path and control plane) and the rings between lcores.
+ * Messages to lcores. The slow path and the control plane write into an lcore's inbox. Lcores send
+ * packet objects to each other through one ring for each ordered pair.
  */
+
+#include <stdbool.h>
 
 #include "data/lcore.h"
 
-/** Hand what was staged to the other lcores' rings and wake sleepers. Context: the lcore. */
-void lcore_send_staged(struct lcore *lc);
+/* ---- for other threads ---- */
 
-/** Wake an lcore that sleeps, behind an enqueue. Context: any. @return whether it slept. */
-bool lcore_wake(struct lcore *lc);
+/**
+ * Put a message into the inbox. Sleeps while the inbox is full.
+ * Context: workers and control threads, never an lcore.
+ */
+void lcore_msg_post(struct lcore *lc, const struct inbox_msg *msg);
+
+/**
+ * Run @p fn in the lcore's context and wait until it is done.
+ * Context: control threads and workers, never an lcore. The lcore's loop runs.
+ * @return what @p fn left in ctl_request.result.
+ */
+int lcore_msg_call(struct lcore *lc, ctl_fn fn, void *arg);
+
+/**
+ * Wake an lcore that sleeps. Call it after the enqueue of what the lcore has to see.
+ * Context: any thread. @return true if the lcore slept.
+ */
+bool lcore_msg_wake(struct lcore *lc);
 
 /** Make the lcores known to each other. Context: main, before any runs. */
 void lcore_msg_init(struct lcore **lcores);
+
+/* ---- for the lcore itself ---- */
+
+/** Complete a request whose ctl_fn returned false. Its caller wakes and gets @p result. */
+void lcore_msg_done(struct ctl_request *req, int result);
+
+/**
+ * Send a packet object to another lcore. The object is staged; lcore_msg_send_staged() hands it
+ * over.
+ * @param to index of the other lcore
+ */
+void lcore_msg_send(struct lcore *lc, unsigned int to, struct pkt *p);
+
+/**
+ * Enqueue all staged packet objects on the rings to the other lcores, and wake those that sleep.
+ * Objects stay staged while a ring is full. Once per iteration of the loop.
+ */
+void lcore_msg_send_staged(struct lcore *lc);
+
+/** @return true if so many packets for lcore @p to are staged that guests have to wait. */
+bool lcore_msg_is_congested(const struct lcore *lc, unsigned int to);
 
 #endif

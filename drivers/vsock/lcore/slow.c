@@ -13,6 +13,7 @@
 #include "base/unix_sock.h"
 #include "base/vsock_log.h"
 #include "data/lcore.h"
+#include "lcore/lcore_msg.h"
 #include "lcore/slow.h"
 
 #define TICK_US          250000
@@ -76,7 +77,7 @@ connect_failed(struct slow_job *job, int error)
 	job->fd = -1;
 	msg.fd = -error;
 	msg.reason = ours ? DROP_NO_RESOURCES : DROP_HOST_REFUSED;
-	lcore_post(job->lc, &msg);
+	lcore_msg_post(job->lc, &msg);
 }
 
 static int
@@ -108,7 +109,7 @@ do_connect(struct slow_job *job)
 		msg = answer(job, INBOX_HOST_CONNECTED);
 		msg.fd = job->fd;
 		msg.buf_alloc = sndbuf_len;
-		lcore_post(job->lc, &msg);
+		lcore_msg_post(job->lc, &msg);
 		return;
 	}
 	if (error == EAGAIN) {
@@ -146,7 +147,7 @@ job_work(struct wq_work *work)
 		if (fwd_cnt != job->fwd_cnt_asked) {
 			job->fwd_cnt_asked = fwd_cnt;
 			msg = answer(job, INBOX_CREDIT);
-			lcore_post(job->lc, &msg);
+			lcore_msg_post(job->lc, &msg);
 		}
 	}
 	if ((todo & SLOW_CLOSE) == 0)
@@ -156,7 +157,7 @@ job_work(struct wq_work *work)
 	job->fd = -1;
 	msg = answer(job, INBOX_JOB_FREE);
 	msg.job = job;
-	lcore_post(job->lc, &msg);
+	lcore_msg_post(job->lc, &msg);
 }
 
 static void
@@ -165,7 +166,7 @@ tick_work(struct wq_work *work)
 	struct tick *tick = (struct tick *)(void *)wq_to_delayed(work);
 	struct inbox_msg msg = {.type = INBOX_TICK, .reason = tick->soon};
 
-	lcore_post(tick->lc, &msg);
+	lcore_msg_post(tick->lc, &msg);
 }
 
 static struct slow_job *

@@ -6,14 +6,16 @@
 #include <rte_lcore.h>
 #include <rte_mempool.h>
 
-#include "ring/gmem_guard.h"
+#include "base/vsock_log.h"
 #include "control/host_listen.h"
+#include "control/watch.h"
 #include "data/lcore.h"
 #include "lcore/lcore_msg.h"
 #include "lcore/slow.h"
 #include "life/vsock.h"
-#include "base/vsock_log.h"
-#include "control/watch.h"
+#include "loop/lcore_data.h"
+#include "loop/lcore_loop.h"
+#include "ring/gmem_guard.h"
 
 static struct lcore *lcores[LIMIT_NB_LCORES];
 static unsigned int nb_lcores;
@@ -57,13 +59,13 @@ create_lcores(void)
 	if (ret != 0)
 		return failed("no memory for the packet pool (see -m)", ret);
 	RTE_LCORE_FOREACH_WORKER (lcore_id) {
-		ret = lcore_create(i, lcore_id, nb, chunks, nb_chunks, &lcores[i]);
+		ret = lcore_data_create(i, lcore_id, nb, chunks, nb_chunks, &lcores[i]);
 		if (ret != 0)
 			return failed("no memory for an lcore (see -m)", ret);
 		nb_lcores = ++i;
 	}
 	lcore_msg_init(lcores);
-	ret = lcore_connect_all(lcores, nb_lcores);
+	ret = lcore_data_connect(lcores, nb_lcores);
 	return ret == 0 ? 0 : failed("no memory for rings (see -m)", ret);
 }
 
@@ -72,7 +74,7 @@ launch(void)
 {
 	for (nb_launched = 0; nb_launched < nb_lcores; nb_launched++) {
 		struct lcore *lc = lcores[nb_launched];
-		int ret = rte_eal_remote_launch(lcore_main, lc, lc->lcore_id);
+		int ret = rte_eal_remote_launch(lcore_loop_main, lc, lc->lcore_id);
 
 		if (ret != 0)
 			return failed("an lcore is busy", ret);
@@ -86,7 +88,7 @@ vsock_start(const struct vsock_conf *conf)
 	const struct lcore_conf loop = {.spin = conf->spin, .spin_us = conf->spin_us};
 	int ret;
 
-	lcore_configure(&loop);
+	lcore_loop_configure(&loop);
 	ret = gmem_guard_init();
 	if (ret != 0)
 		return failed("SIGBUS handler", ret);
@@ -118,14 +120,14 @@ vsock_stop(void)
 	if (nb_launched > 0)
 		slow_flush(); /* its answers go to lcores that still run */
 	for (unsigned int i = 0; i < nb_launched; i++) {
-		lcore_quit(lcores[i]);
-		lcore_wait(lcores[i]);
+		lcore_loop_quit(lcores[i]);
+		lcore_loop_wait(lcores[i]);
 	}
 	nb_launched = 0;
 	watch_stop();
 	slow_stop();
 	for (unsigned int i = 0; i < nb_lcores; i++) {
-		lcore_free(lcores[i]);
+		lcore_data_free(lcores[i]);
 		lcores[i] = NULL;
 	}
 	nb_lcores = 0;

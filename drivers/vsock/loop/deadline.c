@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "base/clock.h"
 #include "conn/conn_end.h"
-#include "host/host.h"
+#include "conn/conn_turn.h"
+#include "host/host_send.h"
 #include "lcore/conn_timer.h"
 #include "loop/deadline.h"
+#include "switch/conn_reset.h"
 #include "switch/to_guest.h"
 
 static void
@@ -12,14 +14,14 @@ expire(struct lcore *lc, struct conn *c)
 	enum drop_reason reason = conn_timer_reason(c->timer);
 
 	if (reason != DROP_NONE) {
-		conn_end_both(lc, c, reason);
+		conn_reset(lc, c, reason);
 		return;
 	}
 	conn_timer_set(lc, c, CONN_TIMER_NONE);
-	if (to_guest_room(c) == 0) {
+	if (conn_turn_room(c) == 0) {
 		c->credit_asked = false;
-		to_guest_ask(lc, c);
-		to_guest_ready(lc, c);
+		conn_turn_ask(lc, c);
+		conn_turn_ready(lc, c);
 	}
 	/* SHUT_RD raises no event: only a try shows it. */
 	if (c->is_host && c->host.epoll_out)
@@ -39,7 +41,7 @@ deadline_check(struct lcore *lc, bool soon)
 		struct conn *c;
 
 		while ((c = TAILQ_FIRST(&lc->timers[t])) != NULL && c->deadline_ms <= now &&
-			!conn_end_must_wait(lc, c))
+			!conn_reset_must_wait(lc, c))
 			expire(lc, c);
 	}
 	conn_timer_tick(lc);

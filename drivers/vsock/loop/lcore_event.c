@@ -5,7 +5,7 @@
 #include <rte_common.h>
 
 #include "data/lcore.h"
-#include "host/host.h"
+#include "host/host_conn.h"
 #include "lcore/lcore_port.h"
 #include "loop/lcore_event.h"
 
@@ -55,7 +55,7 @@ lcore_events(struct lcore *lc, int timeout_ms)
 		case EPOLL_TAG_CONN:
 			/* More bytes where some are known to wait are no news. */
 			news |= !c->host.readable || evs[i].events != EPOLLIN;
-			host_event(lc, c, evs[i].events);
+			host_conn_event(lc, c, evs[i].events);
 			break;
 		case EPOLL_TAG_WAKE:
 			(void)!read(lc->wake_fd, &count, sizeof(count));

@@ -10,12 +10,13 @@
 
 #include "conn/conn_end.h"
 #include "data/lcore.h"
-#include "host/host.h"
+#include "host/host_conn.h"
 #include "lcore/lcore_msg.h"
 #include "lcore/lcore_port.h"
 #include "lcore/slow.h"
 #include "loop/deadline.h"
 #include "loop/lcore_event.h"
+#include "loop/lcore_loop.h"
 #include "loop/settle.h"
 #include "switch/forward.h"
 #include "switch/from_guest.h"
@@ -26,7 +27,7 @@
 static struct lcore_conf conf = {.spin_us = 1000};
 
 void
-lcore_configure(const struct lcore_conf *c)
+lcore_loop_configure(const struct lcore_conf *c)
 {
 	conf = *c;
 }
@@ -46,16 +47,16 @@ poll_inbox(struct lcore *lc)
 		switch ((enum inbox_type)m->type) {
 		case INBOX_CALL:
 			if (m->request->fn(lc, m->request))
-				ctl_complete(m->request, m->request->result);
+				lcore_msg_done(m->request, m->request->result);
 			break;
 		case INBOX_HOST_CONNECTED:
-			host_connected(lc, m);
+			host_conn_connected(lc, m);
 			break;
 		case INBOX_HOST_CONNECT:
-			host_connect(lc, m);
+			host_conn_connect(lc, m);
 			break;
 		case INBOX_CREDIT:
-			host_credit(lc, m);
+			host_conn_credit(lc, m);
 			break;
 		case INBOX_JOB_FREE:
 			slow_job_put(lc, m->job);
@@ -194,7 +195,7 @@ static void
 sleep_until_kicked(struct lcore *lc)
 {
 	__atomic_store_n(&lc->sleeping, 1, __ATOMIC_RELAXED);
-	/* Pairs with the fence in lcore_wake(): either it sees us sleep, or we see its message. */
+	/* Pairs with the fence in lcore_msg_wake(): either it sees us sleep, or we see its message. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	/* The ports were looked at behind a fence of their own: see vq_kick_enable(). */
 	if (poll_inbox(lc) + poll_lcores(lc) == 0) {
@@ -217,7 +218,7 @@ count_cycles(struct lcore *lc, bool was_busy)
 }
 
 int
-lcore_main(void *arg)
+lcore_loop_main(void *arg)
 {
 	struct lcore *lc = arg;
 	const uint64_t idle_cycles = conf.spin_us * lc->cycles_per_us;
@@ -233,7 +234,7 @@ lcore_main(void *arg)
 			busy += lcore_events(lc, 0);
 		busy += poll_to_guests(lc);
 		flush_ports(lc);
-		lcore_send_staged(lc);
+		lcore_msg_send_staged(lc);
 		settle_step(lc);
 		bury(lc);
 		lc->stats.loops++;
@@ -252,15 +253,29 @@ lcore_main(void *arg)
 		if (lc->now - lc->idle_since >= idle_cycles && !something_waits(lc))
 			sleep_until_kicked(lc);
 	}
-	/* Pairs with lcore_wait(): whoever frees what was ours comes after all of this. */
+	/* Pairs with lcore_loop_wait(): whoever frees what was ours comes after all of this. */
 	__atomic_store_n(&lc->exited, 1, __ATOMIC_RELEASE);
 	return 0;
 }
 
 void
-lcore_wait(struct lcore *lc)
+lcore_loop_wait(struct lcore *lc)
 {
 	rte_eal_wait_lcore(lc->lcore_id);
 	while (__atomic_load_n(&lc->exited, __ATOMIC_ACQUIRE) == 0)
 		rte_pause();
+}
+
+static bool
+quit(struct lcore *lc, struct ctl_request *req)
+{
+	(void)req;
+	lc->quit = true;
+	return true;
+}
+
+void
+lcore_loop_quit(struct lcore *lc)
+{
+	lcore_msg_call(lc, quit, NULL);
 }

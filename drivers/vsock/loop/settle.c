@@ -7,9 +7,12 @@
 #include <rte_debug.h>
 
 #include "conn/conn_end.h"
-#include "conn/loan.h"
+#include "lcore/lcore_msg.h"
 #include "lcore/lcore_port.h"
+#include "lcore/pkt_home.h"
 #include "loop/settle.h"
+#include "switch/conn_reset.h"
+#include "switch/forward.h"
 
 /* ---- add, remove, routes ---- */
 
@@ -171,7 +174,7 @@ settled(struct lcore *lc, struct port *port)
 	}
 	release_device(lc, port);
 	port->settle = NULL;
-	ctl_complete(req, 0);
+	lcore_msg_done(req, 0);
 }
 
 static void
@@ -194,7 +197,7 @@ settle_device_down(struct lcore *lc, struct ctl_request *req)
 	RTE_VERIFY(port->settle == NULL);
 	lcore_port_stop(lc, port);
 	/* What is held on this lcore; the others are asked by settle_step(). */
-	loan_revoke(lc, port->id);
+	forward_revoke(lc, port->id);
 	port->revoked_mask = 0;
 	busy_add(lc, port);
 	port->settle = req;
@@ -210,7 +213,7 @@ revoke_elsewhere(struct lcore *lc, struct port *port)
 
 		if (to == lc->index || (port->revoked_mask & (1ULL << to)) != 0)
 			continue;
-		p = lcore_pkt_get(lc);
+		p = pkt_home_get(lc);
 		if (p == NULL)
 			return; /* in the next loop */
 		p->kind = PKT_REVOKE;
@@ -218,7 +221,7 @@ revoke_elsewhere(struct lcore *lc, struct port *port)
 		p->verdict = PKT_TAKEN;
 		p->src_port_id = port->id;
 		p->src_port_gen = port->gen;
-		lcore_send(lc, to, p);
+		lcore_msg_send(lc, to, p);
 		port->revoked_mask |= 1ULL << to;
 	}
 }
@@ -251,10 +254,10 @@ clear_go_on(struct lcore *lc, struct port *port)
 
 		if (c->state == CONN_NONE)
 			continue;
-		if (conn_end_must_wait(lc, c))
+		if (conn_reset_must_wait(lc, c))
 			return false;
 		port->stats.drops[DROP_GUEST_GONE]++;
-		conn_end_peer(lc, c);
+		conn_reset_peer(lc, c);
 		conn_end_free(lc, c);
 		n++;
 	}
@@ -263,7 +266,7 @@ clear_go_on(struct lcore *lc, struct port *port)
 	port->nb_replies = 0;
 	port->replies_head = 0;
 	port->clear = NULL;
-	ctl_complete(req, 0);
+	lcore_msg_done(req, 0);
 	return true;
 }
 
@@ -293,9 +296,10 @@ settle_reset(struct lcore *lc, struct ctl_request *req)
 	for (uint32_t i = 0; i < port->conns.nb_touched; i++) {
 		struct conn *c = &port->conns.slab[i];
 
-		if (c->state == CONN_NONE || c->state == CONN_DRAINING || conn_end_must_wait(lc, c))
+		if (c->state == CONN_NONE || c->state == CONN_DRAINING ||
+			conn_reset_must_wait(lc, c))
 			continue;
-		conn_end_both(lc, c, DROP_GUEST_GONE);
+		conn_reset(lc, c, DROP_GUEST_GONE);
 	}
 	req->result = port->running ? (int)port->conns.nb_used : 0;
 	return true;

@@ -35,7 +35,7 @@ struct settle_route {
 	struct route route; /**< cid 0: remove */
 };
 
-/* All are ctl_fn: see lcore_call(). */
+/* All are ctl_fn: see lcore_msg_call(). */
 bool settle_port_add(struct lcore *lc, struct ctl_request *req);    /**< arg: the port */
 bool settle_port_remove(struct lcore *lc, struct ctl_request *req); /**< arg: the port, cleared */
 bool settle_route(struct lcore *lc, struct ctl_request *req);

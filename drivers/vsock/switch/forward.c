@@ -4,9 +4,13 @@
 #include <rte_debug.h>
 
 #include "conn/conn_end.h"
+#include "conn/conn_peer.h"
+#include "conn/conn_turn.h"
 #include "conn/loan.h"
 #include "lcore/conn_timer.h"
+#include "lcore/lcore_msg.h"
 #include "lcore/lcore_port.h"
+#include "lcore/pkt_home.h"
 #include "switch/forward.h"
 #include "switch/to_guest.h"
 #include "wire/credit.h"
@@ -33,7 +37,7 @@ forward_route(struct lcore *lc, const struct port *port, uint32_t dst_cid, struc
 bool
 forward_has_room(const struct lcore *lc, const struct conn_peer *peer)
 {
-	return peer->lcore == lc->index || !lcore_is_congested(lc, peer->lcore);
+	return peer->lcore == lc->index || !lcore_msg_is_congested(lc, peer->lcore);
 }
 
 static void
@@ -42,14 +46,14 @@ send_packet(struct lcore *lc, struct pkt *p, unsigned int to)
 	if (to == lc->index)
 		forward_arrive(lc, p);
 	else
-		lcore_send(lc, to, p);
+		lcore_msg_send(lc, to, p);
 }
 
 /* All but the header. */
 static struct pkt *
 new_packet(struct lcore *lc, struct conn *c, enum pkt_kind kind)
 {
-	struct pkt *p = lcore_pkt_get(lc);
+	struct pkt *p = pkt_home_get(lc);
 
 	RTE_VERIFY(p != NULL); /* the caller looked */
 	p->kind = kind;
@@ -147,45 +151,51 @@ forward_reset(struct lcore *lc, struct conn *c)
 	forward_msg(lc, c, &hdr);
 }
 
-/* ---- at home again ---- */
+/* ---- refusals ---- */
 
+/* Reset the sender's end of a packet that was refused. Context: the sender's lcore. */
 static void
-at_home(struct lcore *lc, struct pkt *p)
+reset_sender(struct lcore *lc, const struct pkt *p)
 {
 	struct port *port = lcore_port_find(lc, p->src_port_id, p->src_port_gen);
 	struct conn *c;
 
-	if (port == NULL || p->kind == PKT_REVOKE) {
-		/* A port goes only when all its loans are back. */
-		RTE_VERIFY(p->kind != PKT_LOAN);
-		lcore_pkt_put(lc, p);
+	if (port == NULL)
 		return;
-	}
-	port->nb_pkts_out--;
-	if (p->kind == PKT_LOAN && p->has_chain) {
-		vq_return(&port->vq[PORT_Q_FROM_GUEST], p->chain_id);
-		lcore_port_flush_later(lc, port);
-	}
-	if (p->verdict == PKT_REFUSED) {
-		c = conn_find(&port->conns, p->hdr.src_port, p->hdr.dst_cid, p->hdr.dst_port);
-		if (c != NULL && !c->is_host && c->serial == p->conn_serial &&
-			c->state != CONN_DRAINING) {
-			port->stats.drops[p->drop]++;
-			conn_end_guest(lc, c);
-		}
-	}
-	lcore_pkt_put(lc, p);
+	c = conn_find(&port->conns, p->hdr.src_port, p->hdr.dst_cid, p->hdr.dst_port);
+	if (c == NULL || c->is_host || c->serial != p->conn_serial || c->state == CONN_DRAINING)
+		return;
+	port->stats.drops[p->drop]++;
+	conn_end_guest(lc, c);
+}
+
+static void
+refuse(struct lcore *lc, struct pkt *p, enum drop_reason reason)
+{
+	p->verdict = PKT_REFUSED;
+	p->drop = reason;
+	if (p->home == lc->index)
+		reset_sender(lc, p);
+	pkt_home_send(lc, p);
 }
 
 void
-forward_return(struct lcore *lc, struct pkt *p)
+forward_revoke(struct lcore *lc, uint16_t src_port_id)
 {
-	if (p->home == lc->index) {
-		at_home(lc, p);
-		return;
+	struct pkt *p;
+
+	while ((p = TAILQ_FIRST(&lc->held[src_port_id])) != NULL) {
+		struct conn *c = p->conn;
+		enum drop_reason reason = loan_call_back(lc, p);
+
+		if (reason == DROP_NONE) {
+			pkt_home_send(lc, p);
+			continue;
+		}
+		/* A stream must not lose bytes, so reset both ends. */
+		conn_end_guest_now(lc, c);
+		refuse(lc, p, reason);
 	}
-	p->returning = true;
-	lcore_send(lc, p->home, p);
 }
 
 /* ---- at the receiver ---- */
@@ -215,7 +225,7 @@ arrive_request(struct lcore *lc, struct port *port, const struct pkt *p)
 	c->buf_alloc = hdr->buf_alloc;
 	c->fwd_cnt = hdr->fwd_cnt;
 	conn_timer_set(lc, c, CONN_TIMER_CONNECT);
-	to_guest_ready(lc, c);
+	conn_turn_ready(lc, c);
 	return DROP_NONE;
 }
 
@@ -229,19 +239,23 @@ arrive_data(struct lcore *lc, struct conn *c, struct pkt *p)
 	if (c->state != CONN_OPEN)
 		return DROP_BAD_STATE;
 	if (len == 0 && c->type == WIRE_TYPE_STREAM) {
-		forward_return(lc, p);
+		pkt_home_send(lc, p);
 		return DROP_NONE;
 	}
-	if (!credit_respected(c->guest_buf_alloc_max, c->tx_cnt + len, c->guest_fwd_cnt))
+	if (!credit_respected(c->guest_buf_alloc_max, c->tx_cnt + len, c->guest_fwd_cnt)) {
 		reason = DROP_OVER_CREDIT;
-	else
+	} else {
+		/* Fill buffers first: that may return enough of the sender's ring. */
+		if (loan_is_over_share(c, p) && c->port->running)
+			to_guest_poll(lc, c->port);
 		reason = loan_append(lc, c, p);
+	}
 	if (reason != DROP_NONE) {
 		conn_end_guest(lc, c);
 		return reason;
 	}
 	c->tx_cnt += len;
-	to_guest_ready(lc, c);
+	conn_turn_ready(lc, c);
 	return DROP_NONE;
 }
 
@@ -278,23 +292,8 @@ arrive_op(struct lcore *lc, struct conn *c, const struct pkt *p)
 	default:
 		return DROP_BAD_OP;
 	}
-	to_guest_ready(lc, c);
+	conn_turn_ready(lc, c);
 	return DROP_NONE;
-}
-
-struct conn *
-forward_find_end(
-	struct port *port, const struct wire_hdr *hdr, uint32_t conn_serial, uint32_t peer_serial)
-{
-	struct conn *c = conn_find(&port->conns, hdr->dst_port, hdr->src_cid, hdr->src_port);
-
-	if (c == NULL || c->is_host)
-		return NULL;
-	if (peer_serial != 0 && peer_serial != c->serial)
-		return NULL;
-	if (c->peer.serial != 0 && c->peer.serial != conn_serial)
-		return NULL;
-	return c;
 }
 
 void
@@ -305,12 +304,14 @@ forward_arrive(struct lcore *lc, struct pkt *p)
 	struct conn *c;
 
 	if (p->returning) {
-		at_home(lc, p);
+		if (p->verdict == PKT_REFUSED)
+			reset_sender(lc, p);
+		pkt_home_arrive(lc, p);
 		return;
 	}
 	if (p->kind == PKT_REVOKE) {
-		loan_revoke(lc, p->src_port_id);
-		forward_return(lc, p);
+		forward_revoke(lc, p->src_port_id);
+		pkt_home_send(lc, p);
 		return;
 	}
 	port = lcore_port_find(lc, p->dst_port_id, p->dst_port_gen);
@@ -323,7 +324,7 @@ forward_arrive(struct lcore *lc, struct pkt *p)
 		reason = c != NULL ? DROP_CONN_EXISTS : arrive_request(lc, port, p);
 		goto answer;
 	}
-	c = forward_find_end(port, &p->hdr, p->conn_serial, p->peer_serial);
+	c = conn_peer_find(port, &p->hdr, p->conn_serial, p->peer_serial);
 	if (c == NULL || (c->state == CONN_DRAINING && p->hdr.op != WIRE_OP_RST)) {
 		reason = p->hdr.op == WIRE_OP_RST ? DROP_NONE : DROP_NO_CONN;
 		goto answer;
@@ -338,9 +339,8 @@ forward_arrive(struct lcore *lc, struct pkt *p)
 		reason = arrive_op(lc, c, p);
 	}
 answer:
-	if (reason != DROP_NONE) {
-		p->verdict = PKT_REFUSED;
-		p->drop = reason;
-	}
-	forward_return(lc, p);
+	if (reason != DROP_NONE)
+		refuse(lc, p, reason);
+	else
+		pkt_home_send(lc, p);
 }

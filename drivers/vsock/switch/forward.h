@@ -35,18 +35,13 @@ void forward_data(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr,
 /** Tell the other end that this one is gone. Context and condition as above. */
 void forward_reset(struct lcore *lc, struct conn *c);
 
-/**
- * The receiver's end of what was sent, of that very incarnation. Context: the receiver's lcore.
- * @param conn_serial of the sender's end. @param peer_serial of the receiver's, as the sender knows
- * it; 0: not yet. @return the end, or NULL.
- */
-struct conn *forward_find_end(
-	struct port *port, const struct wire_hdr *hdr, uint32_t conn_serial, uint32_t peer_serial);
-
 /** A packet from another guest, or home again. Context: the lcore that took it off a ring. */
 void forward_arrive(struct lcore *lc, struct pkt *p);
 
-/** Send a packet home; the verdict is in it. Context: the receiver's lcore. */
-void forward_return(struct lcore *lc, struct pkt *p);
+/**
+ * Give back every loaned chain of one port that this lcore holds: copy the payload, or reset the
+ * connection if there is no memory. Never waits. Context: the receiver's lcore.
+ */
+void forward_revoke(struct lcore *lc, uint16_t src_port_id);
 
 #endif

@@ -4,10 +4,14 @@
 #include <rte_prefetch.h>
 
 #include "conn/conn_end.h"
+#include "conn/conn_turn.h"
 #include "conn/direct.h"
-#include "host/host.h"
+#include "host/host_conn.h"
+#include "host/host_recv.h"
+#include "host/host_send.h"
 #include "lcore/conn_timer.h"
 #include "lcore/lcore_port.h"
+#include "switch/conn_reset.h"
 #include "switch/forward.h"
 #include "switch/from_guest.h"
 #include "switch/to_guest.h"
@@ -47,12 +51,12 @@ absorb_credit(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr)
 	c->guest_fwd_cnt = hdr->fwd_cnt;
 	pkt_window_read(&c->window, hdr->fwd_cnt, c->sent_cnt);
 	if (credit_free(c->guest_buf_alloc, c->tx_cnt, c->guest_fwd_cnt) == 0 ||
-		to_guest_room(c) == 0)
+		conn_turn_room(c) == 0)
 		return;
 	c->credit_asked = false;
 	c->nb_asked = 0;
 	if (!TAILQ_EMPTY(&c->data) || (c->is_host && host_recv_possible(c)))
-		to_guest_ready(lc, c);
+		conn_turn_ready(lc, c);
 }
 
 static void
@@ -82,7 +86,7 @@ create(struct lcore *lc, struct port *port, const struct wire_hdr *hdr)
 	if (!port->attached) {
 		reason = DROP_NO_GUEST; /* the switch stops */
 	} else if (hdr->dst_cid == VSOCK_CID_HOST) {
-		reason = host_request(lc, port, hdr);
+		reason = host_conn_request(lc, port, hdr);
 	} else {
 		reason = forward_route(lc, port, hdr->dst_cid, &peer);
 		if (reason == DROP_NONE && !forward_has_room(lc, &peer))
@@ -124,7 +128,7 @@ data(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr, const struct 
 	if (!c->is_host)
 		return data_to_guest(lc, c, hdr, chain);
 	if (!credit_respected(c->buf_alloc, c->rx_cnt, c->fwd_cnt)) {
-		conn_end_both(lc, c, DROP_OVER_CREDIT);
+		conn_reset(lc, c, DROP_OVER_CREDIT);
 		return FATE_RETURN;
 	}
 	host_send_add(lc, c, hdr, chain);
@@ -138,7 +142,7 @@ shutdown_from_guest(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr
 
 	c->shut_from_guest |= hdr->flags & WIRE_SHUTDOWN_BOTH;
 	if (c->is_host) {
-		host_shutdown(lc, c);
+		host_conn_shutdown(lc, c);
 		return;
 	}
 	if (c->shut_from_guest == WIRE_SHUTDOWN_BOTH)
@@ -156,7 +160,7 @@ credit_from_guest(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr, 
 			forward_msg(lc, c, hdr);
 	} else if (answer) {
 		c->ctl |= CONN_CTL_CREDIT_UPDATE;
-		to_guest_ready(lc, c);
+		conn_turn_ready(lc, c);
 	}
 }
 
@@ -167,7 +171,7 @@ establish(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr)
 	c->port->stats.conns_opened++;
 	conn_timer_set(lc, c, CONN_TIMER_NONE);
 	if (c->is_host)
-		host_established(lc, c);
+		host_conn_established(lc, c);
 	else
 		forward_msg(lc, c, hdr);
 }
@@ -207,17 +211,17 @@ act(struct lcore *lc, struct port *port, struct conn *c, const struct wire_hdr *
 		shutdown_from_guest(lc, c, hdr);
 		break;
 	case CONN_ACT_RESET:
-		conn_end_peer(lc, c);
+		conn_reset_peer(lc, c);
 		conn_end_free(lc, c);
 		break;
 	case CONN_ACT_DETACH:
-		host_detach(lc, c);
+		conn_detach(&port->conns, c);
 		break;
 	case CONN_ACT_VIOLATION:
 		if (c->state == CONN_CLOSING && hdr->op == WIRE_OP_RW)
-			conn_end_both(lc, c, DROP_HOST_SHUT);
+			conn_reset(lc, c, DROP_HOST_SHUT);
 		else
-			conn_end_both(lc, c, op_known ? DROP_BAD_STATE : DROP_BAD_OP);
+			conn_reset(lc, c, op_known ? DROP_BAD_STATE : DROP_BAD_OP);
 		break;
 	}
 	return FATE_RETURN;
@@ -232,7 +236,7 @@ bad_header(struct lcore *lc, struct port *port, struct conn *c, const struct wir
 	case WIRE_BAD_LEN:
 		/* Bytes are missing: what follows would be out of place. */
 		if (c != NULL && c->state != CONN_DRAINING)
-			conn_end_both(lc, c, DROP_BAD_LEN);
+			conn_reset(lc, c, DROP_BAD_LEN);
 		else
 			port->stats.drops[DROP_BAD_LEN]++;
 		break;

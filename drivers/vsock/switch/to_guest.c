@@ -4,9 +4,11 @@
 #include <rte_debug.h>
 
 #include "conn/conn_end.h"
+#include "conn/conn_turn.h"
 #include "conn/direct.h"
 #include "conn/loan.h"
-#include "host/host.h"
+#include "conn/rx_buf.h"
+#include "host/host_recv.h"
 #include "lcore/conn_timer.h"
 #include "lcore/lcore_port.h"
 #include "switch/to_guest.h"
@@ -20,122 +22,22 @@ enum turn {
 	TURN_FREED, /* the connection is gone */
 };
 
-void
-to_guest_ready(struct lcore *lc, struct conn *c)
-{
-	if (!c->in_ready && c->in_table) {
-		TAILQ_INSERT_TAIL(&c->port->ready, c, ready_entry);
-		c->in_ready = true;
-	}
-	lcore_port_ready(lc, c->port);
-}
-
-bool
-to_guest_buffer(struct lcore *lc, struct port *port, struct vq_chain *chain, struct vq_seg *segs,
-	uint32_t min_payload)
-{
-	struct vq *vq = &port->vq[PORT_Q_TO_GUEST];
-
-	for (;;) {
-		int ret = vq_pop(vq, chain, segs);
-
-		if (ret > 0 && chain->len >= WIRE_HDR_LEN + min_payload)
-			return true;
-		if (ret == -EPROTO)
-			lcore_port_broken(lc, port, DROP_RING_BROKEN);
-		if (ret == 0 || ret == -EPROTO) {
-			port->starved = true;
-			return false;
-		}
-		port->stats.drops[ret > 0 ? DROP_RX_TOO_SMALL : DROP_RX_BAD_CHAIN]++;
-		vq_return(vq, chain->id);
-		lcore_port_flush_later(lc, port);
-	}
-}
-
-static void
-write_header(const struct vq_chain *chain, const struct wire_hdr *hdr)
-{
-	uint8_t raw[WIRE_HDR_LEN];
-
-	wire_encode(hdr, raw);
-	seg_write_head(chain->segs, chain->nb_segs, raw, sizeof(raw));
-}
-
-void
-to_guest_packet(struct port *port, struct conn *c, const struct vq_chain *chain, uint16_t op,
-	uint32_t flags, uint32_t len)
-{
-	struct wire_hdr hdr = {
-		.src_cid = c->peer_cid,
-		.dst_cid = port->cid,
-		.src_port = c->peer_port,
-		.dst_port = c->local_port,
-		.len = len,
-		.type = c->type,
-		.op = op,
-		.flags = flags,
-		.buf_alloc = c->buf_alloc,
-		.fwd_cnt = c->fwd_cnt,
-	};
-
-	if (len > 0) {
-		c->sent_cnt += len;
-		pkt_window_sent(&c->window, c->sent_cnt, c->guest_buf_alloc);
-	}
-	c->fwd_cnt_told = c->fwd_cnt;
-	c->ctl &= ~CONN_CTL_CREDIT_UPDATE;
-	write_header(chain, &hdr);
-	vq_push(&port->vq[PORT_Q_TO_GUEST], chain, WIRE_HDR_LEN + len);
-	port->stats.to_guest_packets++;
-	port->stats.to_guest_bytes += len;
-}
-
 static bool
 send_ctl(struct lcore *lc, struct conn *c, uint16_t op, uint32_t flags)
 {
 	struct vq_chain chain;
 
-	if (!to_guest_buffer(lc, c->port, &chain, lc->to_guest_segs, 0))
+	if (!rx_buf_get(lc, c->port, &chain, lc->to_guest_segs, 0))
 		return false;
-	to_guest_packet(c->port, c, &chain, op, flags, 0);
+	rx_buf_put(c->port, c, &chain, op, flags, 0);
 	return true;
-}
-
-void
-to_guest_ask(struct lcore *lc, struct conn *c)
-{
-	bool stuck = to_guest_room(c) == 0;
-
-	if (!c->credit_asked && (stuck || pkt_window_should_ask(&c->window, c->guest_buf_alloc))) {
-		c->credit_asked = true;
-		c->ctl |= CONN_CTL_CREDIT_REQUEST;
-	}
-	/* A guest does not tell of each packet that its reader takes. */
-	if (stuck && c->timer == CONN_TIMER_NONE) {
-		conn_timer_set(
-			lc, c, c->nb_asked < LIMIT_NB_ASKS ? CONN_TIMER_ASK : CONN_TIMER_LOOK);
-		c->nb_asked += c->nb_asked < LIMIT_NB_ASKS;
-	}
-}
-
-uint32_t
-to_guest_room(const struct conn *c)
-{
-	return pkt_window_room(&c->window, c->guest_buf_alloc);
-}
-
-bool
-to_guest_turn_is_full(const struct conn *c)
-{
-	return c->sent_cnt - c->turn_cnt >= LIMIT_TURN_LEN;
 }
 
 /* What may be sent of the connection's data now, bytes. */
 static uint32_t
 sendable(const struct conn *c)
 {
-	if (to_guest_room(c) == 0)
+	if (conn_turn_room(c) == 0)
 		return 0;
 	return c->is_host ? credit_free(c->guest_buf_alloc, c->tx_cnt, c->guest_fwd_cnt)
 			  : UINT32_MAX;
@@ -184,7 +86,7 @@ fill_stream(struct lcore *lc, struct conn *c, const struct vq_chain *chain, uint
 		if (bytes_left(p) == 0)
 			loan_done(lc, c, p);
 	}
-	to_guest_packet(c->port, c, chain, WIRE_OP_RW, 0, len);
+	rx_buf_put(c->port, c, chain, WIRE_OP_RW, 0, len);
 }
 
 /* Fill one buffer with a piece of one message; only its last piece keeps EOM and EOR. */
@@ -213,7 +115,7 @@ fill_message(struct lcore *lc, struct conn *c, const struct vq_chain *chain, uin
 	} else {
 		done = len == left;
 	}
-	to_guest_packet(c->port, c, chain, WIRE_OP_RW, len == left ? flags : 0, len);
+	rx_buf_put(c->port, c, chain, WIRE_OP_RW, len == left ? flags : 0, len);
 	if (done)
 		loan_done(lc, c, p);
 }
@@ -227,19 +129,19 @@ send_data(struct lcore *lc, struct conn *c, int *budget)
 		uint32_t max = sendable(c);
 
 		if (max == 0) {
-			to_guest_ask(lc, c);
+			conn_turn_ask(lc, c);
 			break; /* the guest's next credit brings it back */
 		}
-		if (*budget <= 0 || to_guest_turn_is_full(c))
+		if (*budget <= 0 || conn_turn_is_full(c))
 			return TURN_MORE;
-		if (!to_guest_buffer(lc, c->port, &chain, lc->to_guest_segs, 1))
+		if (!rx_buf_get(lc, c->port, &chain, lc->to_guest_segs, 1))
 			return TURN_STUCK;
 		if (c->type == WIRE_TYPE_STREAM)
 			fill_stream(lc, c, &chain, max);
 		else
 			fill_message(lc, c, &chain, max);
 		(*budget)--;
-		to_guest_ask(lc, c);
+		conn_turn_ask(lc, c);
 	}
 	return TURN_IDLE;
 }
@@ -356,9 +258,9 @@ send_reply(struct lcore *lc, struct port *port)
 		.op = WIRE_OP_RST,
 	};
 
-	if (!to_guest_buffer(lc, port, &chain, lc->to_guest_segs, 0))
+	if (!rx_buf_get(lc, port, &chain, lc->to_guest_segs, 0))
 		return false;
-	write_header(&chain, &hdr);
+	rx_buf_header(&chain, &hdr);
 	vq_push(&port->vq[PORT_Q_TO_GUEST], &chain, WIRE_HDR_LEN);
 	port->stats.to_guest_packets++;
 	port->stats.resets_sent++;

@@ -9,7 +9,9 @@
 #include <rte_malloc.h>
 
 #include "data/lcore.h"
+#include "lcore/pkt_home.h"
 #include "lcore/slow.h"
+#include "loop/lcore_data.h"
 
 static int
 add_wake_fd(struct lcore *lc)
@@ -46,13 +48,13 @@ add_memory(struct lcore *lc, int socket)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < LIMIT_NB_PKTS_PER_LCORE; i++) {
 		lc->pkt_memory[i].home = lc->index;
-		lcore_pkt_put(lc, &lc->pkt_memory[i]);
+		pkt_home_put(lc, &lc->pkt_memory[i]);
 	}
 	return 0;
 }
 
 int
-lcore_create(unsigned int index, unsigned int lcore_id, unsigned int nb_lcores,
+lcore_data_create(unsigned int index, unsigned int lcore_id, unsigned int nb_lcores,
 	struct rte_mempool *chunks, uint32_t nb_chunks, struct lcore **out)
 {
 	int socket = rte_lcore_to_socket_id(lcore_id);
@@ -89,7 +91,7 @@ lcore_create(unsigned int index, unsigned int lcore_id, unsigned int nb_lcores,
 	if (ret == 0)
 		ret = slow_jobs_create(lc, LIMIT_NB_HOST_CONNS_PER_LCORE);
 	if (ret != 0) {
-		lcore_free(lc);
+		lcore_data_free(lc);
 		return ret;
 	}
 	*out = lc;
@@ -97,7 +99,7 @@ lcore_create(unsigned int index, unsigned int lcore_id, unsigned int nb_lcores,
 }
 
 void
-lcore_free(struct lcore *lc)
+lcore_data_free(struct lcore *lc)
 {
 	if (lc == NULL)
 		return;
@@ -116,7 +118,7 @@ lcore_free(struct lcore *lc)
 }
 
 int
-lcore_connect_all(struct lcore **lcores, unsigned int nb)
+lcore_data_connect(struct lcore **lcores, unsigned int nb)
 {
 	char name[RTE_RING_NAMESIZE];
 

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "conn/conn_turn.h"
+#include "lcore/conn_timer.h"
+#include "lcore/lcore_port.h"
+
+void
+conn_turn_ready(struct lcore *lc, struct conn *c)
+{
+	if (!c->in_ready && c->in_table) {
+		TAILQ_INSERT_TAIL(&c->port->ready, c, ready_entry);
+		c->in_ready = true;
+	}
+	lcore_port_ready(lc, c->port);
+}
+
+void
+conn_turn_ask(struct lcore *lc, struct conn *c)
+{
+	bool stuck = conn_turn_room(c) == 0;
+
+	if (!c->credit_asked && (stuck || pkt_window_should_ask(&c->window, c->guest_buf_alloc))) {
+		c->credit_asked = true;
+		c->ctl |= CONN_CTL_CREDIT_REQUEST;
+	}
+	/* Linux sends no credit update for every packet that its reader takes. */
+	if (stuck && c->timer == CONN_TIMER_NONE) {
+		conn_timer_set(
+			lc, c, c->nb_asked < LIMIT_NB_ASKS ? CONN_TIMER_ASK : CONN_TIMER_LOOK);
+		c->nb_asked += c->nb_asked < LIMIT_NB_ASKS;
+	}
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef VSOCK_CONN_TURN_H
+#define VSOCK_CONN_TURN_H
+
+/**
+ * @file
+ * Turns of the connections of a port. A connection with packets for the guest waits on the port's
+ * ready list for its turn; switch/to_guest.c serves the list.
+ * Context of everything: the lcore that owns the port.
+ */
+
+#include "data/lcore.h"
+
+/** Put the connection, and its port, on the ready lists. */
+void conn_turn_ready(struct lcore *lc, struct conn *c);
+
+/**
+ * Request credit from the guest if that is about to matter: the window of packets is full, or the
+ * guest's answer is due soon.
+ */
+void conn_turn_ask(struct lcore *lc, struct conn *c);
+
+/** @return packets with payload that the connection may send now; see wire/pkt_window.h. */
+static inline uint32_t
+conn_turn_room(const struct conn *c)
+{
+	return pkt_window_room(&c->window, c->guest_buf_alloc);
+}
+
+/** @return true if the connection has sent LIMIT_TURN_LEN bytes in its turn. */
+static inline bool
+conn_turn_is_full(const struct conn *c)
+{
+	return c->sent_cnt - c->turn_cnt >= LIMIT_TURN_LEN;
+}
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef VSOCK_HOST_SEND_H
+#define VSOCK_HOST_SEND_H
+
+/**
+ * @file
+ * From the guest to a host program: sendmsg() straight from guest memory, and the backlog of bytes
+ * that the socket did not take. Context of everything: the lcore that owns the port.
+ */
+
+#include "data/lcore.h"
+
+struct vq_chain;
+
+/** Add a packet to the connection's part of the burst. Its segments stay valid until the burst ends. */
+void host_send_add(
+	struct lcore *lc, struct conn *c, const struct wire_hdr *hdr, const struct vq_chain *chain);
+
+/** Write the burst's packets of the connection to its socket. The caller returns the chains. */
+void host_send_burst(struct lcore *lc, struct conn *c);
+
+/** Write the backlog to the socket, after EPOLLOUT. */
+void host_send_backlog(struct lcore *lc, struct conn *c);
+
+#endif
