@@ -7,6 +7,7 @@
 
 #include <rte_telemetry.h>
 
+#include "control/port.h"
 #include "data/lcore.h"
 #include "data/port_data.h"
 #include "lcore/lcore_msg.h"

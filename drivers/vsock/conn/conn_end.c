@@ -5,8 +5,6 @@
 #include "conn/direct.h"
 #include "conn/loan.h"
 #include "lcore/conn_timer.h"
-#include "switch/forward.h"
-#include "switch/to_guest.h"
 
 void
 conn_end_guest(struct lcore *lc, struct conn *c)

@@ -8,7 +8,6 @@
 #include "conn/direct.h"
 #include "conn/rx_buf.h"
 #include "lcore/lcore_port.h"
-#include "switch/to_guest.h"
 #include "wire/credit.h"
 
 /* Answers, and what ends a connection, keep their place among the data. */

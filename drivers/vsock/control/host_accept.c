@@ -16,7 +16,6 @@
 #include "control/host_line.h"
 #include "data/lcore.h"
 #include "lcore/lcore_msg.h"
-#include "lcore/slow.h"
 
 #define ACCEPT_BURST    32
 #define ACCEPT_RETRY_MS 20

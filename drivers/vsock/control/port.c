@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/vsock_log.h"
 #include "control/host_listen.h"
+#include "control/port.h"
 #include "data/lcore.h"
 #include "data/port_data.h"
 #include "lcore/lcore_msg.h"

@@ -13,8 +13,8 @@
 #include <sys/queue.h>
 
 #include "data/chunk.h"
-#include "wire/conn_state.h"
 #include "data/pkt.h"
+#include "wire/conn_state.h"
 #include "wire/pkt_window.h"
 
 struct port;

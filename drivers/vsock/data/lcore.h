@@ -23,10 +23,10 @@
 #include <rte_ring.h>
 
 #include "data/conn.h"
-#include "vsock_limits.h"
 #include "data/pkt.h"
 #include "data/port_data.h"
 #include "data/stats.h"
+#include "vsock_limits.h"
 
 struct slow_job;
 struct lcore;

@@ -25,10 +25,10 @@
 
 #include "data/chunk.h"
 #include "data/conn.h"
-#include "vsock_limits.h"
-#include "control/port.h"
+#include "data/port_conf.h"
 #include "data/stats.h"
 #include "ring/vq.h"
+#include "vsock_limits.h"
 
 struct lcore;
 struct ctl_request;

@@ -16,7 +16,6 @@
 #include "lcore/conn_timer.h"
 #include "lcore/lcore_port.h"
 #include "lcore/slow.h"
-#include "switch/to_guest.h"
 #include "wire/credit.h"
 
 /* Host ports of connections that host programs begin: above what guests listen on by habit. */

@@ -6,12 +6,10 @@
 #include "conn/conn_end.h"
 #include "conn/conn_sock.h"
 #include "conn/conn_turn.h"
-#include "conn/loan.h"
 #include "conn/rx_buf.h"
 #include "host/host_peek.h"
 #include "host/host_recv.h"
 #include "lcore/pkt_home.h"
-#include "switch/to_guest.h"
 #include "wire/credit.h"
 
 /* A message has to fit the chunks of one recvmsg(). */

@@ -8,7 +8,6 @@
 #include "conn/conn_turn.h"
 #include "host/host_send.h"
 #include "lcore/slow.h"
-#include "switch/to_guest.h"
 #include "wire/credit.h"
 
 /* In front of each message in a seqpacket connection's backlog. */

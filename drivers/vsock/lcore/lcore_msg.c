@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include "lcore/lcore_msg.h"
-#include "lcore/slow.h"
 
 /* More than this on its way to one lcore, and guests' chains stay in their rings. */
 #define STAGED_MAX (LIMIT_NB_XRING / 4)

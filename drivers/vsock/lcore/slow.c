@@ -11,7 +11,6 @@
 
 #include "base/clock.h"
 #include "base/unix_sock.h"
-#include "base/vsock_log.h"
 #include "data/lcore.h"
 #include "lcore/lcore_msg.h"
 #include "lcore/slow.h"

@@ -9,7 +9,7 @@
 
 #include <stddef.h>
 
-#include "control/port.h"
+#include "data/port_conf.h"
 
 /** Enough for any line that devargs_parse() writes; longer values are shortened. */
 #define DEVARGS_ERR_LEN 256

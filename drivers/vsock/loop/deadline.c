@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "base/clock.h"
-#include "conn/conn_end.h"
 #include "conn/conn_turn.h"
 #include "host/host_send.h"
 #include "lcore/conn_timer.h"
 #include "loop/deadline.h"
 #include "switch/conn_reset.h"
-#include "switch/to_guest.h"
 
 static void
 expire(struct lcore *lc, struct conn *c)

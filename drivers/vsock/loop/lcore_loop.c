@@ -8,7 +8,6 @@
 #include <rte_pause.h>
 #include <rte_prefetch.h>
 
-#include "conn/conn_end.h"
 #include "data/lcore.h"
 #include "host/host_conn.h"
 #include "lcore/lcore_msg.h"

@@ -14,7 +14,6 @@
 #include "switch/conn_reset.h"
 #include "switch/forward.h"
 #include "switch/from_guest.h"
-#include "switch/to_guest.h"
 #include "wire/credit.h"
 
 /* Packet objects that one chain can need at most. */
