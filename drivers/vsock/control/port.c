@@ -18,7 +18,7 @@
 #include "lcore/lcore_msg.h"
 #include "lcore/slow.h"
 #include "life/vsock.h"
-#include "loop/settle.h"
+#include "loop/lcore_ctl.h"
 
 _Static_assert(sizeof(((struct sockaddr_un *)0)->sun_path) == PORT_PATH_LEN, "sun_path");
 
@@ -81,10 +81,10 @@ groups_put(struct port *port)
 static void
 clear(struct port *port, bool detach)
 {
-	struct settle_clear arg = {.port = port, .detach = detach};
+	struct lcore_ctl_clear arg = {.port = port, .detach = detach};
 
 	pthread_mutex_lock(&port->clear_mutex);
-	lcore_msg_call(port->lcore, settle_clear, &arg);
+	lcore_msg_call(port->lcore, lcore_ctl_clear, &arg);
 	pthread_mutex_unlock(&port->clear_mutex);
 }
 
@@ -216,7 +216,7 @@ choose_lcore(const struct port *port)
 static int
 set_routes(const struct port *port, bool add)
 {
-	struct settle_route arg = {.port_id = port->id};
+	struct lcore_ctl_route arg = {.port_id = port->id};
 	int ret = 0;
 
 	if (add) {
@@ -226,7 +226,7 @@ set_routes(const struct port *port, bool add)
 		arg.route.lcore = port->lcore->index;
 	}
 	for (unsigned int i = 0; i < vsock_nb_lcores(); i++) {
-		int one = lcore_msg_call(vsock_lcore(i), settle_route, &arg);
+		int one = lcore_msg_call(vsock_lcore(i), lcore_ctl_route, &arg);
 
 		ret = ret != 0 ? ret : one;
 	}
@@ -246,7 +246,7 @@ port_start(struct port *port)
 		if (ret != 0)
 			return ret;
 	}
-	lcore_msg_call(port->lcore, settle_port_add, port);
+	lcore_msg_call(port->lcore, lcore_ctl_port_add, port);
 	ret = set_routes(port, true);
 	__atomic_store_n(&port->started, true, __ATOMIC_RELEASE);
 	return ret;
@@ -282,12 +282,12 @@ goes_on(const struct port *port, const struct port_device *dev)
 int
 port_device_up(struct port *port, struct port_device *dev)
 {
-	struct settle_device arg = {.port = port, .dev = dev};
+	struct lcore_ctl_device arg = {.port = port, .dev = dev};
 	int ret;
 
 	if (!goes_on(port, dev))
 		clear(port, false);
-	ret = lcore_msg_call(port->lcore, settle_device_up, &arg);
+	ret = lcore_msg_call(port->lcore, lcore_ctl_device_up, &arg);
 	if (ret != 0) {
 		device_release(dev);
 		return ret;
@@ -300,8 +300,8 @@ int
 port_device_down(struct port *port, struct port_indices *indices)
 {
 	struct port_indices at;
-	struct settle_stop arg = {.port = port, .indices = &at};
-	int ret = lcore_msg_call(port->lcore, settle_device_down, &arg);
+	struct lcore_ctl_stop arg = {.port = port, .indices = &at};
+	int ret = lcore_msg_call(port->lcore, lcore_ctl_device_down, &arg);
 
 	if (ret != 0)
 		return ret;
@@ -333,7 +333,7 @@ port_reset_all(unsigned int timeout_ms)
 		pthread_mutex_lock(&port_mutex);
 		for (unsigned int i = 0; i < LIMIT_NB_PORTS; i++) {
 			if (ports[i] != NULL && ports[i]->started)
-				left += lcore_msg_call(ports[i]->lcore, settle_reset, ports[i]);
+				left += lcore_msg_call(ports[i]->lcore, lcore_ctl_reset, ports[i]);
 		}
 		pthread_mutex_unlock(&port_mutex);
 		if (left > 0)
@@ -354,7 +354,7 @@ port_destroy(struct port *port)
 		port_device_down(port, NULL);
 		clear(port, true);
 		slow_flush(); /* jobs look at its settings */
-		lcore_msg_call(port->lcore, settle_port_remove, port);
+		lcore_msg_call(port->lcore, lcore_ctl_port_remove, port);
 	}
 	port_free(port);
 }

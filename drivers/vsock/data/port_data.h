@@ -115,7 +115,7 @@ struct port {
 	bool device;                    /* [A] */
 	bool started;                   /* [K] */
 	struct host_listener *listener; /* [K] */
-	pthread_mutex_t clear_mutex;    /* one settle_clear() at a time */
+	pthread_mutex_t clear_mutex;    /* one lcore_ctl_clear() at a time */
 	struct wq_work broken_work;     /* queued by [L], run by the slow path */
 	uint16_t broken_reason;         /* [A] enum drop_reason, for broken_work */
 };

@@ -9,12 +9,12 @@
 #include <rte_eal.h>
 #include <rte_log.h>
 
-#include "life/devargs.h"
+#include "base/vsock_log.h"
 #include "control/port.h"
+#include "life/devargs.h"
 #include "life/vdev.h"
 #include "life/vdev_compat.h"
 #include "vhost/vhost.h"
-#include "base/vsock_log.h"
 
 #define DRIVER_NAME "vsock_vhost"
 

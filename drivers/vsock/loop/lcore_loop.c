@@ -14,9 +14,9 @@
 #include "lcore/lcore_port.h"
 #include "lcore/slow.h"
 #include "loop/deadline.h"
+#include "loop/lcore_ctl.h"
 #include "loop/lcore_event.h"
 #include "loop/lcore_loop.h"
-#include "loop/settle.h"
 #include "switch/forward.h"
 #include "switch/from_guest.h"
 #include "switch/to_guest.h"
@@ -234,7 +234,7 @@ lcore_loop_main(void *arg)
 		busy += poll_to_guests(lc);
 		flush_ports(lc);
 		lcore_msg_send_staged(lc);
-		settle_step(lc);
+		lcore_ctl_step(lc);
 		bury(lc);
 		lc->stats.loops++;
 		if (busy > 0) {

@@ -14,10 +14,10 @@
 
 #include <rte_vhost.h>
 
+#include "base/vsock_log.h"
 #include "ring/gmem.h"
 #include "ring/gmem_guard.h"
 #include "vhost/vhost_link.h"
-#include "base/vsock_log.h"
 #include "wire/wire.h"
 
 /* Lines about one front end: so many at once, then so many a second. */

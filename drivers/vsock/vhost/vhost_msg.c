@@ -9,9 +9,9 @@
 
 #include <linux/magic.h>
 
+#include "ring/vq.h"
 #include "vhost/vhost_msg.h"
 #include "vhost/vhost_sock.h"
-#include "ring/vq.h"
 
 #ifndef FUSE_SUPER_MAGIC
 #define FUSE_SUPER_MAGIC 0x65735546

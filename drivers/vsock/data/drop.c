@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <stddef.h>
 
-#include "data/stats.h"
+#include "data/drop.h"
 
 static const char *const names[DROP_NB] = {
 	[DROP_BAD_CHAIN] = "bad_chain",

@@ -10,7 +10,7 @@
 #include "lcore/lcore_msg.h"
 #include "lcore/lcore_port.h"
 #include "lcore/pkt_home.h"
-#include "loop/settle.h"
+#include "loop/lcore_ctl.h"
 #include "switch/conn_reset.h"
 #include "switch/forward.h"
 
@@ -37,7 +37,7 @@ share_pool(struct lcore *lc)
 }
 
 bool
-settle_port_add(struct lcore *lc, struct ctl_request *req)
+lcore_ctl_port_add(struct lcore *lc, struct ctl_request *req)
 {
 	struct port *port = req->arg;
 
@@ -48,7 +48,7 @@ settle_port_add(struct lcore *lc, struct ctl_request *req)
 }
 
 bool
-settle_port_remove(struct lcore *lc, struct ctl_request *req)
+lcore_ctl_port_remove(struct lcore *lc, struct ctl_request *req)
 {
 	struct port *port = req->arg;
 
@@ -63,9 +63,9 @@ settle_port_remove(struct lcore *lc, struct ctl_request *req)
 }
 
 bool
-settle_route(struct lcore *lc, struct ctl_request *req)
+lcore_ctl_route(struct lcore *lc, struct ctl_request *req)
 {
-	const struct settle_route *arg = req->arg;
+	const struct lcore_ctl_route *arg = req->arg;
 	struct route *r = &lc->routes[arg->port_id];
 
 	if (r->cid != 0) {
@@ -105,9 +105,9 @@ poll_kick(struct lcore *lc, struct port *port, enum port_queue q, enum epoll_tag
 }
 
 bool
-settle_device_up(struct lcore *lc, struct ctl_request *req)
+lcore_ctl_device_up(struct lcore *lc, struct ctl_request *req)
 {
-	const struct settle_device *arg = req->arg;
+	const struct lcore_ctl_device *arg = req->arg;
 	const struct port_device *dev = arg->dev;
 	struct port *port = arg->port;
 
@@ -165,7 +165,7 @@ static void
 settled(struct lcore *lc, struct port *port)
 {
 	struct ctl_request *req = port->settle;
-	const struct settle_stop *arg = req->arg;
+	const struct lcore_ctl_stop *arg = req->arg;
 
 	lcore_port_flush(port);
 	for (int q = 0; q < PORT_NB_QUEUES; q++) {
@@ -185,9 +185,9 @@ busy_add(struct lcore *lc, struct port *port)
 }
 
 bool
-settle_device_down(struct lcore *lc, struct ctl_request *req)
+lcore_ctl_device_down(struct lcore *lc, struct ctl_request *req)
 {
-	const struct settle_stop *arg = req->arg;
+	const struct lcore_ctl_stop *arg = req->arg;
 	struct port *port = arg->port;
 
 	if (port->mem == NULL) {
@@ -196,7 +196,7 @@ settle_device_down(struct lcore *lc, struct ctl_request *req)
 	}
 	RTE_VERIFY(port->settle == NULL);
 	lcore_port_stop(lc, port);
-	/* What is held on this lcore; the others are asked by settle_step(). */
+	/* What is held on this lcore; the others are asked by lcore_ctl_step(). */
 	forward_revoke(lc, port->id);
 	port->revoked_mask = 0;
 	busy_add(lc, port);
@@ -271,9 +271,9 @@ clear_go_on(struct lcore *lc, struct port *port)
 }
 
 bool
-settle_clear(struct lcore *lc, struct ctl_request *req)
+lcore_ctl_clear(struct lcore *lc, struct ctl_request *req)
 {
-	const struct settle_clear *arg = req->arg;
+	const struct lcore_ctl_clear *arg = req->arg;
 	struct port *port = arg->port;
 
 	RTE_VERIFY(port->clear == NULL);
@@ -288,7 +288,7 @@ settle_clear(struct lcore *lc, struct ctl_request *req)
 }
 
 bool
-settle_reset(struct lcore *lc, struct ctl_request *req)
+lcore_ctl_reset(struct lcore *lc, struct ctl_request *req)
 {
 	struct port *port = req->arg;
 
@@ -306,7 +306,7 @@ settle_reset(struct lcore *lc, struct ctl_request *req)
 }
 
 void
-settle_step(struct lcore *lc)
+lcore_ctl_step(struct lcore *lc)
 {
 	struct port *port, *next;
 
