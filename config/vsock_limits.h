@@ -136,10 +136,8 @@
 
 /** For a front end to send the rest of a message, since one thread serves all front ends. */
 #define LIMIT_VHOST_MSG_MS 1000
-/** Log lines about one front end that are written at once. */
+/** Log lines about one front end that are written at once. Then one line a second is written. */
 #define LIMIT_VHOST_REPORT_NB_LINES 10
-/** Seconds after which one more such line may be written. */
-#define LIMIT_VHOST_REPORT_S 1
 
 /* ---- timers of the slow path ---- */
 

@@ -12,13 +12,13 @@
 #include <rte_errno.h>
 #include <wq.h>
 
-#include "options.h"
+#include "base/vsock_log.h"
 #include "control/port.h"
-#include "telemetry.h"
 #include "life/vdev.h"
 #include "life/vsock.h"
+#include "options.h"
+#include "telemetry.h"
 #include "vsock_limits.h"
-#include "base/vsock_log.h"
 #include "wq_telemetry.h"
 
 /* What is running; started in this order, stopped in the reverse one. */

@@ -8,8 +8,7 @@
 #include <rte_lcore.h>
 
 #include "options.h"
-
-#define SPIN_US_MAX 10000000u
+#include "vsock_limits.h"
 
 static bool
 names_devices(const char *arg)
@@ -143,7 +142,7 @@ parse_one(int opt, struct options *opts)
 		opts->spin = strcmp(optarg, "spin") == 0;
 		return 0;
 	case OPT_SPIN_US:
-		if (parse_number(optarg, SPIN_US_MAX, &opts->spin_us) != 0)
+		if (parse_number(optarg, LIMIT_SPIN_US_MAX, &opts->spin_us) != 0)
 			return bad("spin-us", optarg, "must be 0 to 10000000 microseconds");
 		return 0;
 	case OPT_SLOW_CPUS:
@@ -170,7 +169,7 @@ options_parse(int argc, char **argv, struct options *opts)
 	int opt, ret;
 
 	memset(opts, 0, sizeof(*opts));
-	opts->spin_us = 1000;
+	opts->spin_us = LIMIT_SPIN_US_DEFAULT;
 	optind = 1;
 	opterr = 0;
 	while ((opt = getopt_long(argc, argv, ":", longs, NULL)) != -1) {

@@ -17,10 +17,6 @@
 #include "data/lcore.h"
 #include "lcore/lcore_msg.h"
 
-#define ACCEPT_BURST    32
-#define ACCEPT_RETRY_MS 20
-#define FDS_REPORT_MS   10000
-
 /** A program that owes its CONNECT line, or the rest of it. */
 struct handshake {
 	enum host_source source; /* first */
@@ -124,7 +120,8 @@ expire_handshakes(void)
 
 	if (h == NULL)
 		return;
-	for (now = clock_ms(); h != NULL && h->deadline_ms <= now; h = TAILQ_FIRST(&handshakes)) {
+	for (now = clock_ms(); h != NULL && h->deadline_ms <= now;
+		h = TAILQ_FIRST(&handshakes)) {
 		close(h->fd);
 		free_handshake(h);
 	}
@@ -138,7 +135,7 @@ pause_socket(struct listen_socket *s)
 	if (watch(EPOLL_CTL_MOD, s->fd, 0, s) != 0)
 		return; /* it reports once more, and comes here again */
 	s->paused = true;
-	s->resume_ms = clock_ms() + ACCEPT_RETRY_MS;
+	s->resume_ms = clock_ms() + LIMIT_ACCEPT_RETRY_MS;
 	TAILQ_INSERT_TAIL(&paused, s, entry);
 }
 
@@ -164,7 +161,7 @@ report_accept(struct listen_socket *s, int error)
 	const struct port_conf *conf = &s->listener->port->conf;
 	uint64_t now = clock_ms();
 
-	if (s->reported_ms != 0 && now - s->reported_ms < FDS_REPORT_MS)
+	if (s->reported_ms != 0 && now - s->reported_ms < LIMIT_ACCEPT_REPORT_MS)
 		return;
 	s->reported_ms = now;
 	VSOCK_LOG(WARNING,
@@ -178,7 +175,7 @@ accept_some(struct listen_socket *s, struct handshake *out, unsigned int nb_max)
 {
 	unsigned int nb = 0;
 
-	for (unsigned int i = 0; i < ACCEPT_BURST && nb < nb_max; i++) {
+	for (unsigned int i = 0; i < LIMIT_ACCEPT_BURST_NB_CONNS && nb < nb_max; i++) {
 		int fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
@@ -204,14 +201,14 @@ accept_some(struct listen_socket *s, struct handshake *out, unsigned int nb_max)
 static void
 accept_burst(struct listen_socket *s)
 {
-	struct handshake new[ACCEPT_BURST];
+	struct handshake new[LIMIT_ACCEPT_BURST_NB_CONNS];
 	unsigned int room = LIMIT_NB_HANDSHAKES_PER_PORT - s->listener->nb_handshakes, nb, left = 0;
 
 	if (room == 0) {
 		pause_socket(s);
 		return;
 	}
-	nb = accept_some(s, new, RTE_MIN(room, (unsigned int)ACCEPT_BURST));
+	nb = accept_some(s, new, RTE_MIN(room, (unsigned int)LIMIT_ACCEPT_BURST_NB_CONNS));
 	for (unsigned int i = 0; i < nb; i++) {
 		if (!try_line(&new[i]))
 			new[left++] = new[i];

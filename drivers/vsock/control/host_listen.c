@@ -18,9 +18,7 @@
 #include "base/vsock_log.h"
 #include "control/host_accept.h"
 #include "control/host_listen.h"
-
-#define LISTEN_BACKLOG 1024
-#define NB_EVENTS      32
+#include "vsock_limits.h"
 
 struct request {
 	int (*fn)(struct host_listener *listener); /* NULL: stop */
@@ -68,7 +66,7 @@ serve_requests(void)
 static void *
 serve(void *arg)
 {
-	struct epoll_event evs[NB_EVENTS];
+	struct epoll_event evs[LIMIT_LISTEN_NB_EVENTS];
 
 	(void)arg;
 	for (;;) {
@@ -120,7 +118,7 @@ bind_listener(const char *path, int type)
 		return -errno;
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
 	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) != 0 ||
-		listen(fd, LISTEN_BACKLOG) != 0) {
+		listen(fd, LIMIT_LISTEN_BACKLOG_NB_CONNS) != 0) {
 		ret = -errno;
 		close(fd);
 		return ret;

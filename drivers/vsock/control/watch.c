@@ -12,14 +12,6 @@
 #include "lcore/lcore_msg.h"
 #include "life/vsock.h"
 
-#define LOOK_US 500000
-/*
- * For ten seconds after an lcore was found stuck: front ends that do it together, or again and
- * again, gain little by it.
- */
-#define LOOK_QUICK_US 2000
-#define NB_QUICK      5000
-
 /* Of an lcore, as of the last look. */
 struct watched {
 	pthread_t thread;
@@ -73,7 +65,7 @@ look_at(struct lcore *lc, struct watched *w)
 	if (seq % 2 != 0 && seq == w->seq) {
 		__atomic_store_n(&lc->blocked_seq, seq, __ATOMIC_RELAXED);
 		pthread_kill(w->thread, watch_signal);
-		nb_quick = NB_QUICK;
+		nb_quick = LIMIT_WATCH_NB_QUICK;
 	}
 	w->seq = seq;
 }
@@ -85,7 +77,8 @@ look(struct wq_work *work)
 		nb_quick--;
 	for (unsigned int i = 0; i < vsock_nb_lcores(); i++)
 		look_at(vsock_lcore(i), &watched[i]);
-	wq_queue_delayed(wq, wq_to_delayed(work), nb_quick > 0 ? LOOK_QUICK_US : LOOK_US);
+	wq_queue_delayed(
+		wq, wq_to_delayed(work), nb_quick > 0 ? LIMIT_WATCH_QUICK_US : LIMIT_WATCH_US);
 }
 
 /* ---- start and stop ---- */
@@ -120,7 +113,7 @@ watch_start(void)
 	if (ret != 0)
 		return ret;
 	wq_delayed_init(&look_work, look);
-	wq_queue_delayed(wq, &look_work, LOOK_US);
+	wq_queue_delayed(wq, &look_work, LIMIT_WATCH_US);
 	return 0;
 }
 

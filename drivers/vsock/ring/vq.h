@@ -16,9 +16,10 @@
 #include <stdint.h>
 
 #include "ring/gmem.h"
+#include "vsock_limits.h"
 
 /** Longest chain that is accepted, descriptors of an indirect table included. */
-#define VQ_CHAIN_MAX_SEGS 1024u
+#define VQ_CHAIN_MAX_SEGS LIMIT_CHAIN_NB_SEGS
 #define VQ_MAX_SIZE       32768u
 
 /** Where a ring lies and how it was negotiated. */

@@ -18,6 +18,7 @@
 #include "vhost/vhost_link.h"
 #include "vhost/vhost_msg.h"
 #include "vhost/vhost_sock.h"
+#include "vsock_limits.h"
 #include "wire/wire.h"
 
 /*
@@ -34,12 +35,6 @@
 #define PROTOCOL_FEATURES                                                                          \
 	(1ull << VHOST_USER_PROTOCOL_F_MQ | 1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK |              \
 		1ull << VHOST_USER_PROTOCOL_F_CONFIG)
-
-/*
- * One thread of the library serves all sockets with blocking reads. A front end sends a message in
- * one piece; one that does not is dropped after this long.
- */
-#define MSG_TIMEOUT_MS 1000
 
 static TAILQ_HEAD(, vhost_link) links = TAILQ_HEAD_INITIALIZER(links);
 static pthread_mutex_t links_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -213,7 +208,7 @@ on_new_connection(int vid)
 	pthread_mutex_unlock(&link->lock);
 	if (taken)
 		return -1;
-	if (vhost_sock_set_timeouts(path, link->conf->client, MSG_TIMEOUT_MS) == 0)
+	if (vhost_sock_set_timeouts(path, link->conf->client, LIMIT_VHOST_MSG_MS) == 0)
 		VSOCK_LOG(WARNING, "%s: the front end's socket has no time-out", link->conf->name);
 	rte_vhost_extern_callback_register(vid, &msg_ops, NULL);
 	return 0;

@@ -18,10 +18,8 @@
 #include "ring/gmem.h"
 #include "ring/gmem_guard.h"
 #include "vhost/vhost_link.h"
+#include "vsock_limits.h"
 #include "wire/wire.h"
-
-/* Lines about one front end: so many at once, then so many a second. */
-#define REPORT_BURST 10
 
 void
 vhost_link_report(struct vhost_link *link, uint32_t level, const char *fmt, ...)
@@ -32,8 +30,8 @@ vhost_link_report(struct vhost_link *link, uint32_t level, const char *fmt, ...)
 	va_list ap;
 
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	if (now.tv_sec - link->reported_at > REPORT_BURST)
-		link->reported_at = now.tv_sec - REPORT_BURST;
+	if (now.tv_sec - link->reported_at > LIMIT_VHOST_REPORT_NB_LINES)
+		link->reported_at = now.tv_sec - LIMIT_VHOST_REPORT_NB_LINES;
 	if (link->reported_at >= now.tv_sec) {
 		link->nb_unsaid++;
 		return;

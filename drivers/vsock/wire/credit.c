@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "vsock_limits.h"
 #include "wire/credit.h"
-
-/* A 64 KiB packet must never wait for the slow path. */
-#define CREDIT_URGENT_MIN_LEN 65536u
-/* Nor a sender that fills the window in a few steps like the last one. */
-#define CREDIT_NB_STEPS 3u
 
 uint32_t
 credit_free(uint32_t buf_alloc, uint32_t tx_cnt, uint32_t fwd_cnt)
@@ -26,11 +22,13 @@ credit_decide(uint32_t buf_alloc, uint32_t rx_cnt, uint32_t fwd_cnt, uint32_t fw
 	uint32_t step_len)
 {
 	uint32_t known = credit_free(buf_alloc, rx_cnt, fwd_cnt_told);
-	uint32_t urgent = buf_alloc / 4;
+	uint32_t urgent = buf_alloc / LIMIT_CREDIT_URGENT_SHARE;
 
-	if (urgent < CREDIT_URGENT_MIN_LEN)
-		urgent = CREDIT_URGENT_MIN_LEN;
-	if (known / CREDIT_NB_STEPS < step_len)
+	/* A 64 KiB packet must never wait for the slow path. */
+	if (urgent < LIMIT_CREDIT_URGENT_LEN)
+		urgent = LIMIT_CREDIT_URGENT_LEN;
+	/* Nor must a sender that fills the window in a few steps like the last one. */
+	if (known / LIMIT_CREDIT_NB_STEPS < step_len)
 		urgent = UINT32_MAX;
 
 	if (fwd_cnt == fwd_cnt_told)

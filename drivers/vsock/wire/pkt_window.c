@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <string.h>
 
+#include "vsock_limits.h"
 #include "wire/pkt_window.h"
 
 uint32_t
 pkt_window_max(uint32_t buf_alloc)
 {
-	uint32_t max = buf_alloc / PKT_WINDOW_COST;
+	uint32_t max = buf_alloc / LIMIT_PKT_COST_LEN;
 
 	return max > 0 ? max : 1;
 }

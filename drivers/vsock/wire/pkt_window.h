@@ -13,9 +13,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/** What a waiting packet is taken to cost the guest, bytes, besides its payload. */
-#define PKT_WINDOW_COST 1024u
-
 #define PKT_WINDOW_NB_MARKS 8
 
 /** How far the stream was at some packets, so that fwd_cnt tells which of them were read. */
