@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "ring/gmem.h"
+#include "ring/seg.h"
 #include "ring/vq.h"
 
 #define GPA0      0x1000u

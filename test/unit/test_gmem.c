@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "check.h"
 #include "ring/gmem.h"
+#include "ring/seg.h"
 
 #define NB_MEM 3
 
@@ -21,6 +22,14 @@ make_mem(void)
 	mem->regions[2] = (struct gmem_region){
 		.gpa = UINT64_MAX - sizeof(mem_top), .len = sizeof(mem_top), .va = mem_top};
 	return mem;
+}
+
+static uint8_t *
+gmem_translate(const struct gmem *mem, uint64_t gpa, uint64_t len)
+{
+	const struct gmem_region *r = gmem_find(mem, gpa, len);
+
+	return r == NULL ? NULL : r->va + (gpa - r->gpa);
 }
 
 static void

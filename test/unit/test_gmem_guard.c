@@ -9,6 +9,7 @@
 
 #include "check.h"
 #include "ring/gmem.h"
+#include "ring/seg.h"
 #include "ring/gmem_guard.h"
 
 #define PAGE       4096u

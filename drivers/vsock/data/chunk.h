@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#include "ring/gmem.h"
+#include "ring/seg.h"
 
 #define CHUNK_LEN      4096u
 #define CHUNK_DATA_LEN (CHUNK_LEN - 16)

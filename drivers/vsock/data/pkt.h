@@ -21,7 +21,7 @@
 #include <rte_common.h>
 
 #include "data/chunk.h"
-#include "ring/gmem.h"
+#include "ring/seg.h"
 #include "wire/wire.h"
 
 struct conn;

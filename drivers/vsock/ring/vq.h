@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "ring/gmem.h"
+#include "ring/seg.h"
 #include "vsock_limits.h"
 
 /** Longest chain that is accepted, descriptors of an indirect table included. */
