@@ -8,15 +8,14 @@
 #include <rte_telemetry.h>
 
 #include "control/port.h"
-#include "data/lcore.h"
-#include "data/port_data.h"
-#include "lcore/lcore_msg.h"
-#include "life/vsock.h"
+#include "control/snapshot.h"
+#include "data/stats.h"
 #include "tel.h"
 #include "telemetry.h"
+#include "wire/conn_state.h"
+#include "wire/wire.h"
 
-/* DPDK cuts an answer at 16 KiB: connections come in pages. */
-#define CONNS_PER_PAGE  50
+/* DPDK cuts an answer at 16 KiB: lcores come in pages. */
 #define LCORES_PER_PAGE 32
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -28,98 +27,6 @@ add_container(struct rte_tel_data *d, const char *name, struct rte_tel_data *sub
 {
 	if (rte_tel_data_add_dict_container(d, name, sub, 0) != 0)
 		rte_tel_data_free(sub);
-}
-
-/* ---- snapshots: taken by the owning lcore ---- */
-
-struct port_snapshot {
-	struct port *port;
-	struct port_stats stats;
-	uint32_t nb_conns;
-	uint32_t nb_pool_chunks;
-	uint16_t in_flight;
-	bool active;
-};
-
-static bool
-snapshot_port(struct lcore *lc, struct ctl_request *req)
-{
-	struct port_snapshot *s = req->arg;
-	const struct port *port = s->port;
-
-	(void)lc;
-	s->stats = port->stats;
-	s->nb_conns = port->conns.nb_used;
-	s->nb_pool_chunks = port->pool.nb_used;
-	s->in_flight = port->mem != NULL ? port->vq[PORT_Q_FROM_GUEST].nb_in_flight : 0;
-	s->active = port->active;
-	return true;
-}
-
-struct lcore_snapshot {
-	struct lcore_stats stats;
-	uint32_t nb_ports;
-	uint32_t nb_active;
-	uint32_t nb_free_pkts;
-	uint32_t nb_deadlines;
-};
-
-static bool
-snapshot_lcore(struct lcore *lc, struct ctl_request *req)
-{
-	struct lcore_snapshot *s = req->arg;
-	const struct port *port;
-
-	s->stats = lc->stats;
-	s->nb_free_pkts = lc->nb_free_pkts;
-	s->nb_deadlines = lc->nb_timers;
-	for (unsigned int i = 0; i < LIMIT_NB_PORTS; i++)
-		s->nb_ports += lc->ports[i] != NULL;
-	TAILQ_FOREACH (port, &lc->active, active_entry)
-		s->nb_active++;
-	return true;
-}
-
-struct conn_row {
-	uint32_t local_port, peer_cid, peer_port;
-	uint32_t rx_cnt, tx_cnt, backlog;
-	uint8_t type, state;
-};
-
-struct conns_snapshot {
-	struct port *port;
-	uint32_t start; /* entry to begin with */
-	uint32_t next;  /* entry to go on with; 0: none */
-	uint32_t nb;
-	struct conn_row rows[CONNS_PER_PAGE];
-};
-
-static bool
-snapshot_conns(struct lcore *lc, struct ctl_request *req)
-{
-	struct conns_snapshot *s = req->arg;
-	const struct conn_table *t = &s->port->conns;
-	uint32_t i;
-
-	(void)lc;
-	for (i = s->start; i < t->nb_touched && s->nb < CONNS_PER_PAGE; i++) {
-		const struct conn *c = &t->slab[i];
-		struct conn_row *r = &s->rows[s->nb];
-
-		if (c->state == CONN_NONE)
-			continue;
-		r->local_port = c->local_port;
-		r->peer_cid = c->peer_cid;
-		r->peer_port = c->peer_port;
-		r->rx_cnt = c->rx_cnt;
-		r->tx_cnt = c->tx_cnt;
-		r->backlog = c->is_host ? c->host.backlog.len : 0;
-		r->type = c->type;
-		r->state = c->state;
-		s->nb++;
-	}
-	s->next = i < t->nb_touched ? i : 0;
-	return true;
 }
 
 /* ---- answers ---- */
@@ -178,14 +85,6 @@ sum_stats(struct port_stats *sum, struct port_stats *one)
 		sum->drops[r] += one->drops[r];
 }
 
-static void
-take_snapshot(struct port *port, struct port_snapshot *s)
-{
-	memset(s, 0, sizeof(*s));
-	s->port = port;
-	lcore_msg_call(port->lcore, snapshot_port, s);
-}
-
 /* ---- /vsock/list ---- */
 
 struct list_arg {
@@ -199,7 +98,7 @@ list_port(struct port *port, void *arg)
 	struct list_arg *a = arg;
 
 	if (a->n++ >= a->start)
-		rte_tel_data_add_array_string(a->d, port->conf.name);
+		rte_tel_data_add_array_string(a->d, port_conf_of(port)->name);
 }
 
 static int
@@ -228,49 +127,50 @@ struct find_arg {
 static bool
 is_wanted(const struct port *port, struct find_arg *a)
 {
-	if (strlen(port->conf.name) != a->name_len ||
-		memcmp(port->conf.name, a->name, a->name_len) != 0)
+	const char *name = port_conf_of(port)->name;
+
+	if (strlen(name) != a->name_len || memcmp(name, a->name, a->name_len) != 0)
 		return false;
 	a->found = true;
 	return true;
 }
 
 static void
-add_settings(struct rte_tel_data *d, const struct port *port)
+add_settings(struct rte_tel_data *d, const struct port_conf *conf, uint32_t lcore_id)
 {
 	char groups[RTE_TEL_MAX_STRING_LEN] = "";
 
-	for (unsigned int i = 0; i < port->conf.nb_groups; i++) {
+	for (unsigned int i = 0; i < conf->nb_groups; i++) {
 		size_t len = strlen(groups);
 
 		snprintf(groups + len, sizeof(groups) - len, "%s%s", i > 0 ? "+" : "",
-			port->conf.groups[i]);
+			conf->groups[i]);
 	}
-	rte_tel_data_add_dict_string(d, "name", port->conf.name);
-	tel_add_u64(d, "cid", port->cid);
-	rte_tel_data_add_dict_string(d, "iface", port->conf.iface);
-	rte_tel_data_add_dict_string(d, "uds", port->conf.uds);
+	rte_tel_data_add_dict_string(d, "name", conf->name);
+	tel_add_u64(d, "cid", conf->cid);
+	rte_tel_data_add_dict_string(d, "iface", conf->iface);
+	rte_tel_data_add_dict_string(d, "uds", conf->uds);
 	rte_tel_data_add_dict_string(d, "groups", groups);
-	tel_add_u64(d, "lcore", port->lcore->lcore_id);
-	tel_add_u64(d, "buf_alloc", port->conf.buf_alloc);
-	tel_add_u64(d, "max_conns", port->conf.max_conns);
-	tel_add_u64(d, "connected", port_has_device(port));
+	tel_add_u64(d, "lcore", lcore_id);
+	tel_add_u64(d, "buf_alloc", conf->buf_alloc);
+	tel_add_u64(d, "max_conns", conf->max_conns);
 }
 
 static void
 show_port(struct port *port, void *arg)
 {
 	struct find_arg *a = arg;
-	struct port_snapshot s;
+	struct snapshot_port s;
 
 	if (!is_wanted(port, a))
 		return;
-	take_snapshot(port, &s);
-	add_settings(a->d, port);
+	snapshot_port(port, &s);
+	add_settings(a->d, port_conf_of(port), s.lcore_id);
+	tel_add_u64(a->d, "connected", port_has_device(port));
 	tel_add_u64(a->d, "active", s.active);
 	tel_add_u64(a->d, "conns", s.nb_conns);
 	tel_add_u64(a->d, "pool_chunks", s.nb_pool_chunks);
-	tel_add_u64(a->d, "from_guest_in_flight", s.in_flight);
+	tel_add_u64(a->d, "from_guest_in_flight", s.nb_in_flight);
 	add_stats(a->d, &s.stats);
 }
 
@@ -292,7 +192,7 @@ handle_port(const char *cmd, const char *params, struct rte_tel_data *d)
 
 /* Dictionaries in dictionaries are all that DPDK 22.11 nests: the name is the address pair. */
 static void
-add_row(struct rte_tel_data *d, const struct conn_row *r)
+add_row(struct rte_tel_data *d, const struct snapshot_conn *r)
 {
 	struct rte_tel_data *row = rte_tel_data_alloc();
 	char name[48];
@@ -317,16 +217,14 @@ static void
 show_conns(struct port *port, void *arg)
 {
 	struct find_arg *a = arg;
-	struct conns_snapshot *s;
+	struct snapshot_conns *s;
 
 	if (!is_wanted(port, a))
 		return;
-	s = calloc(1, sizeof(*s));
+	s = malloc(sizeof(*s));
 	if (s == NULL)
 		return;
-	s->port = port;
-	s->start = a->start;
-	lcore_msg_call(port->lcore, snapshot_conns, s);
+	snapshot_conns(port, a->start, s);
 	tel_add_u64(a->d, "next", s->next);
 	for (uint32_t i = 0; i < s->nb; i++)
 		add_row(a->d, &s->rows[i]);
@@ -361,9 +259,9 @@ static void
 sum_port(struct port *port, void *arg)
 {
 	struct sum_arg *a = arg;
-	struct port_snapshot s;
+	struct snapshot_port s;
 
-	take_snapshot(port, &s);
+	snapshot_port(port, &s);
 	sum_stats(&a->sum, &s.stats);
 	a->nb_ports++;
 	a->nb_connected += port_has_device(port);
@@ -389,33 +287,31 @@ handle_stats(const char *cmd, const char *params, struct rte_tel_data *d)
 /* ---- /vsock/lcores ---- */
 
 static void
-show_lcore(struct rte_tel_data *d, struct lcore *lc)
+add_lcore(struct rte_tel_data *d, const struct snapshot_lcore *s)
 {
 	struct rte_tel_data *row = rte_tel_data_alloc();
-	struct lcore_snapshot s = {0};
 	char name[16];
 
 	if (row == NULL)
 		return;
-	lcore_msg_call(lc, snapshot_lcore, &s);
 	rte_tel_data_start_dict(row);
-	tel_add_u64(row, "ports", s.nb_ports);
-	tel_add_u64(row, "active_ports", s.nb_active);
-	tel_add_u64(row, "loops", s.stats.loops);
-	tel_add_u64(row, "busy_loops", s.stats.busy_loops);
-	tel_add_u64(row, "total_cycles", s.stats.total_cycles);
-	tel_add_u64(row, "busy_cycles", s.stats.busy_cycles);
-	tel_add_u64(row, "sleeps", s.stats.sleeps);
-	tel_add_u64(row, "port_sleeps", s.stats.port_sleeps);
-	tel_add_u64(row, "epoll_calls", s.stats.epoll_calls);
-	tel_add_u64(row, "wakeups_sent", s.stats.wakeups_sent);
-	tel_add_u64(row, "xlcore_messages", s.stats.xlcore_messages);
-	tel_add_u64(row, "inbox_messages", s.stats.inbox_messages);
-	tel_add_u64(row, "loans_copied", s.stats.loans_copied);
-	tel_add_u64(row, "pkts_exhausted", s.stats.pkts_exhausted);
-	tel_add_u64(row, "free_pkts", s.nb_free_pkts);
-	tel_add_u64(row, "deadlines", s.nb_deadlines);
-	snprintf(name, sizeof(name), "%u", lc->lcore_id);
+	tel_add_u64(row, "ports", s->nb_ports);
+	tel_add_u64(row, "active_ports", s->nb_active);
+	tel_add_u64(row, "loops", s->stats.loops);
+	tel_add_u64(row, "busy_loops", s->stats.busy_loops);
+	tel_add_u64(row, "total_cycles", s->stats.total_cycles);
+	tel_add_u64(row, "busy_cycles", s->stats.busy_cycles);
+	tel_add_u64(row, "sleeps", s->stats.sleeps);
+	tel_add_u64(row, "port_sleeps", s->stats.port_sleeps);
+	tel_add_u64(row, "epoll_calls", s->stats.epoll_calls);
+	tel_add_u64(row, "wakeups_sent", s->stats.wakeups_sent);
+	tel_add_u64(row, "xlcore_messages", s->stats.xlcore_messages);
+	tel_add_u64(row, "inbox_messages", s->stats.inbox_messages);
+	tel_add_u64(row, "loans_copied", s->stats.loans_copied);
+	tel_add_u64(row, "pkts_exhausted", s->stats.pkts_exhausted);
+	tel_add_u64(row, "free_pkts", s->nb_free_pkts);
+	tel_add_u64(row, "deadlines", s->nb_deadlines);
+	snprintf(name, sizeof(name), "%u", s->lcore_id);
 	add_container(d, name, row);
 }
 
@@ -423,11 +319,12 @@ static int
 handle_lcores(const char *cmd, const char *params, struct rte_tel_data *d)
 {
 	unsigned int start = params != NULL ? strtoul(params, NULL, 10) : 0;
+	struct snapshot_lcore s;
 
 	(void)cmd;
 	rte_tel_data_start_dict(d);
-	for (unsigned int i = start; i < vsock_nb_lcores() && i - start < LCORES_PER_PAGE; i++)
-		show_lcore(d, vsock_lcore(i));
+	for (unsigned int i = 0; i < LCORES_PER_PAGE && snapshot_lcore(start + i, &s); i++)
+		add_lcore(d, &s);
 	return 0;
 }
 

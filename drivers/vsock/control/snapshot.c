@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <string.h>
+
+#include "control/snapshot.h"
+#include "data/lcore.h"
+#include "data/port_data.h"
+#include "lcore/lcore_msg.h"
+#include "life/vsock.h"
+
+struct port_arg {
+	const struct port *port;
+	struct snapshot_port *out;
+};
+
+/* Context: the lcore, as a request. */
+static bool
+copy_port(struct lcore *lc, struct ctl_request *req)
+{
+	const struct port_arg *arg = req->arg;
+	const struct port *port = arg->port;
+	struct snapshot_port *out = arg->out;
+
+	out->stats = port->stats;
+	out->lcore_id = lc->lcore_id;
+	out->nb_conns = port->conns.nb_used;
+	out->nb_pool_chunks = port->pool.nb_used;
+	/* Without a device the queue is not set up. */
+	if (port->mem != NULL)
+		out->nb_in_flight = port->vq[PORT_Q_FROM_GUEST].nb_in_flight;
+	out->active = port->active;
+	return true;
+}
+
+void
+snapshot_port(struct port *port, struct snapshot_port *out)
+{
+	struct port_arg arg = {.port = port, .out = out};
+
+	memset(out, 0, sizeof(*out));
+	lcore_msg_call(port->lcore, copy_port, &arg);
+}
+
+struct conns_arg {
+	const struct port *port;
+	uint32_t start;
+	struct snapshot_conns *out;
+};
+
+/* Context: the lcore, as a request. */
+static bool
+copy_conns(struct lcore *lc, struct ctl_request *req)
+{
+	const struct conns_arg *arg = req->arg;
+	const struct conn_table *t = &arg->port->conns;
+	struct snapshot_conns *out = arg->out;
+	uint32_t i;
+
+	(void)lc;
+	for (i = arg->start; i < t->nb_touched && out->nb < SNAPSHOT_NB_CONNS; i++) {
+		const struct conn *c = &t->slab[i];
+		struct snapshot_conn *row = &out->rows[out->nb];
+
+		if (c->state == CONN_NONE)
+			continue;
+		row->local_port = c->local_port;
+		row->peer_cid = c->peer_cid;
+		row->peer_port = c->peer_port;
+		row->rx_cnt = c->rx_cnt;
+		row->tx_cnt = c->tx_cnt;
+		row->backlog = c->is_host ? c->host.backlog.len : 0;
+		row->type = c->type;
+		row->state = c->state;
+		out->nb++;
+	}
+	out->next = i < t->nb_touched ? i : 0;
+	return true;
+}
+
+void
+snapshot_conns(struct port *port, uint32_t start, struct snapshot_conns *out)
+{
+	struct conns_arg arg = {.port = port, .start = start, .out = out};
+
+	memset(out, 0, sizeof(*out));
+	lcore_msg_call(port->lcore, copy_conns, &arg);
+}
+
+/* Context: the lcore, as a request. */
+static bool
+copy_lcore(struct lcore *lc, struct ctl_request *req)
+{
+	struct snapshot_lcore *out = req->arg;
+	const struct port *port;
+
+	out->stats = lc->stats;
+	out->lcore_id = lc->lcore_id;
+	out->nb_free_pkts = lc->nb_free_pkts;
+	out->nb_deadlines = lc->nb_timers;
+	for (unsigned int i = 0; i < LIMIT_NB_PORTS; i++)
+		out->nb_ports += lc->ports[i] != NULL;
+	TAILQ_FOREACH (port, &lc->active, active_entry)
+		out->nb_active++;
+	return true;
+}
+
+bool
+snapshot_lcore(unsigned int index, struct snapshot_lcore *out)
+{
+	if (index >= vsock_nb_lcores())
+		return false;
+	memset(out, 0, sizeof(*out));
+	lcore_msg_call(vsock_lcore(index), copy_lcore, out);
+	return true;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef VSOCK_SNAPSHOT_H
+#define VSOCK_SNAPSHOT_H
+
+/**
+ * @file
+ * Copies of what lcores own, as plain values for telemetry and tools. The owning lcore makes each
+ * copy in its own context, so the values of one copy belong together.
+ *
+ * Context of everything here: control threads. The lcores run; the port is not being destroyed
+ * (port_foreach() makes sure of that). Each call waits for one iteration of the lcore's loop.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "control/port.h"
+#include "data/stats.h"
+
+/** Connections in one copy: DPDK's telemetry limits an answer to 16 KiB. */
+#define SNAPSHOT_NB_CONNS 50
+
+/** State and counters of a port. */
+struct snapshot_port {
+	struct port_stats stats;
+	uint32_t lcore_id; /**< EAL's id of the lcore that polls the port */
+	uint32_t nb_conns;
+	uint32_t nb_pool_chunks;
+	uint16_t nb_in_flight; /**< chains of the guest's TX queue that were not handed back */
+	bool active;           /**< polled; else the lcore waits for a kick */
+};
+
+/** State and counters of an lcore. */
+struct snapshot_lcore {
+	struct lcore_stats stats;
+	uint32_t lcore_id; /**< EAL's id */
+	uint32_t nb_ports;
+	uint32_t nb_active; /**< ports that are polled */
+	uint32_t nb_free_pkts;
+	uint32_t nb_deadlines; /**< connections with a timer */
+};
+
+/** One guest's end of a connection. */
+struct snapshot_conn {
+	uint32_t local_port; /**< the guest's */
+	uint32_t peer_cid;
+	uint32_t peer_port;
+	uint32_t rx_cnt;  /**< payload bytes from the guest, modulo 2^32 */
+	uint32_t tx_cnt;  /**< payload bytes for the guest, modulo 2^32 */
+	uint32_t backlog; /**< bytes that the host program's socket did not take */
+	uint8_t type;     /**< enum wire_type */
+	uint8_t state;    /**< enum conn_state */
+};
+
+/** A page of a port's connections. */
+struct snapshot_conns {
+	uint32_t next; /**< where the next page begins; 0: this is the last one */
+	uint32_t nb;   /**< valid rows */
+	struct snapshot_conn rows[SNAPSHOT_NB_CONNS];
+};
+
+/** Copy a port's state and counters. @param out filled. */
+void snapshot_port(struct port *port, struct snapshot_port *out);
+
+/**
+ * Copy a page of a port's connections.
+ * @param start 0 for the first page, else snapshot_conns.next of the page before. Connections that
+ * open or close between two pages may be missing.
+ * @param out filled.
+ */
+void snapshot_conns(struct port *port, uint32_t start, struct snapshot_conns *out);
+
+/**
+ * Copy an lcore's state and counters.
+ * @param index among the poll lcores, from 0. @param out filled.
+ * @return false when there is no such lcore; @p out is untouched.
+ */
+bool snapshot_lcore(unsigned int index, struct snapshot_lcore *out);
+
+#endif
