@@ -25,7 +25,6 @@
 #define VHOST_MSG_NB_RINGS 3
 
 /* vhost_msg.flags */
-#define VHOST_MSG_REPLY_MASK 0x4u
 #define VHOST_MSG_NEED_REPLY 0x8u
 
 /* The u64 of SET_VRING_KICK and its kin */

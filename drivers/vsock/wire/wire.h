@@ -14,10 +14,8 @@
 #define WIRE_HDR_LEN         44u
 #define WIRE_PAYLOAD_MAX_LEN 65536u
 
-#define VSOCK_CID_HYPERVISOR 0u
-#define VSOCK_CID_LOCAL      1u
-#define VSOCK_CID_HOST       2u
-#define VSOCK_CID_ANY        UINT32_MAX
+#define VSOCK_CID_HOST 2u
+#define VSOCK_CID_ANY  UINT32_MAX
 
 /** Feature bits of the device (virtio 1.2, 5.10.3). */
 #define VSOCK_F_STREAM            0
@@ -47,7 +45,6 @@ enum wire_op {
 #define WIRE_SHUTDOWN_BOTH 3u
 /** Flags of RW on a seqpacket connection. */
 #define WIRE_SEQ_EOM 1u
-#define WIRE_SEQ_EOR 2u
 
 /** A packet header in the CPU's byte order. The wire form is little endian and never mapped. */
 struct wire_hdr {
