@@ -189,26 +189,19 @@ options_parse(int argc, char **argv, struct options *opts)
 	return 0;
 }
 
-static void
-polled_cpus(cpu_set_t *out)
-{
-	unsigned int lcore_id;
-
-	CPU_ZERO(out);
-	RTE_LCORE_FOREACH_WORKER (lcore_id) {
-		rte_cpuset_t set = rte_lcore_cpuset(lcore_id);
-
-		CPU_OR(out, out, &set);
-	}
-}
-
 int
 options_slow_cpus(const struct options *opts, const cpu_set_t *allowed, cpu_set_t *out)
 {
 	rte_cpuset_t main_cpus = rte_lcore_cpuset(rte_get_main_lcore());
 	cpu_set_t polled, both;
+	unsigned int lcore_id;
 
-	polled_cpus(&polled);
+	CPU_ZERO(&polled);
+	RTE_LCORE_FOREACH_WORKER (lcore_id) {
+		rte_cpuset_t set = rte_lcore_cpuset(lcore_id);
+
+		CPU_OR(&polled, &polled, &set);
+	}
 	if (opts->has_slow_cpus) {
 		CPU_AND(out, &opts->slow_cpus, allowed);
 		if (CPU_COUNT(out) == 0) {

@@ -109,29 +109,12 @@ ask(int (*fn)(struct host_listener *listener), struct host_listener *listener)
 /* ---- open and close ---- */
 
 static int
-bind_listener(const char *path, int type)
-{
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), ret;
-
-	if (fd < 0)
-		return -errno;
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
-	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) != 0 ||
-		listen(fd, LIMIT_LISTEN_BACKLOG_NB_CONNS) != 0) {
-		ret = -errno;
-		close(fd);
-		return ret;
-	}
-	return fd;
-}
-
-static int
 open_socket(struct listen_socket *s, int type, const char *suffix)
 {
 	const struct port_conf *conf = &s->listener->port->conf;
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	const char *reason;
-	int ret;
+	int fd = -1, ret;
 
 	if ((size_t)snprintf(s->path, sizeof(s->path), "%s%s", conf->uds, suffix) >=
 		sizeof(s->path)) {
@@ -140,18 +123,26 @@ open_socket(struct listen_socket *s, int type, const char *suffix)
 		return -ENAMETOOLONG;
 	}
 	ret = unix_sock_prepare(s->path, &reason);
-	if (ret == 0) {
-		ret = bind_listener(s->path, type);
-		reason = strerror(-ret);
+	if (ret != 0)
+		goto fail;
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", s->path);
+	fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) != 0 ||
+		listen(fd, LIMIT_LISTEN_BACKLOG_NB_CONNS) != 0) {
+		ret = -errno;
+		reason = strerror(errno);
+		goto fail;
 	}
-	if (ret < 0) {
-		VSOCK_LOG(ERR, "%s: uds=%s: cannot listen at %s: %s", conf->name, conf->uds,
-			s->path, reason);
-		return ret;
-	}
-	s->fd = ret;
+	s->fd = fd;
 	s->type = type;
 	return 0;
+
+fail:
+	VSOCK_LOG(
+		ERR, "%s: uds=%s: cannot listen at %s: %s", conf->name, conf->uds, s->path, reason);
+	if (fd >= 0)
+		close(fd);
+	return ret;
 }
 
 static void

@@ -57,26 +57,23 @@ choose_signal(void)
 /* ---- looking ---- */
 
 static void
-look_at(struct lcore *lc, struct watched *w)
-{
-	uint32_t seq = __atomic_load_n(&lc->notify_seq, __ATOMIC_RELAXED);
-
-	/* Again at each look: a signal that comes just before the system call ends nothing. */
-	if (seq % 2 != 0 && seq == w->seq) {
-		__atomic_store_n(&lc->blocked_seq, seq, __ATOMIC_RELAXED);
-		pthread_kill(w->thread, watch_signal);
-		nb_quick = LIMIT_WATCH_NB_QUICK;
-	}
-	w->seq = seq;
-}
-
-static void
 look(struct wq_work *work)
 {
 	if (nb_quick > 0)
 		nb_quick--;
-	for (unsigned int i = 0; i < vsock_nb_lcores(); i++)
-		look_at(vsock_lcore(i), &watched[i]);
+	for (unsigned int i = 0; i < vsock_nb_lcores(); i++) {
+		struct lcore *lc = vsock_lcore(i);
+		struct watched *w = &watched[i];
+		uint32_t seq = __atomic_load_n(&lc->notify_seq, __ATOMIC_RELAXED);
+
+		/* At each look: a signal that comes before the system call interrupts nothing. */
+		if (seq % 2 != 0 && seq == w->seq) {
+			__atomic_store_n(&lc->blocked_seq, seq, __ATOMIC_RELAXED);
+			pthread_kill(w->thread, watch_signal);
+			nb_quick = LIMIT_WATCH_NB_QUICK;
+		}
+		w->seq = seq;
+	}
 	wq_queue_delayed(
 		wq, wq_to_delayed(work), nb_quick > 0 ? LIMIT_WATCH_QUICK_US : LIMIT_WATCH_US);
 }

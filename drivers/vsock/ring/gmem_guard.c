@@ -77,30 +77,6 @@ replace_page(uintptr_t start, uintptr_t end, uintptr_t addr)
 	return put_zeroes(start, end - start);
 }
 
-/* Returns true when the access may be tried again. */
-static bool
-guard_handle(uintptr_t addr)
-{
-	const struct guard_table *table;
-	bool done = false;
-
-	__atomic_add_fetch(&guard_nb_readers, 1, __ATOMIC_SEQ_CST);
-	table = __atomic_load_n(&guard_table, __ATOMIC_SEQ_CST);
-	for (uint32_t i = 0; table != NULL && i < table->nb_ranges; i++) {
-		const struct guard_range *r = &table->ranges[i];
-		uintptr_t start = __atomic_load_n(&r->start, __ATOMIC_SEQ_CST);
-
-		if (addr < start || addr >= r->end)
-			continue;
-		/* First: who sees zeroes can see the flag. */
-		__atomic_store_n(r->fault_flag, 1, __ATOMIC_SEQ_CST);
-		done = replace_page(start, r->end, addr);
-		break;
-	}
-	__atomic_sub_fetch(&guard_nb_readers, 1, __ATOMIC_SEQ_CST);
-	return done;
-}
-
 /* Do with a signal what would have been done without the guard. */
 static void
 pass_on(int sig, siginfo_t *info, void *ctx)
@@ -129,11 +105,29 @@ pass_on(int sig, siginfo_t *info, void *ctx)
 static void
 on_sigbus(int sig, siginfo_t *info, void *ctx)
 {
-	int saved_errno = errno;
+	const uintptr_t addr = (uintptr_t)info->si_addr;
+	const int saved_errno = errno;
+	const struct guard_table *table;
+	bool done = false;
 
-	/* Sent by somebody, or an access that is not aligned: no page would help. */
-	if (info->si_code <= 0 || info->si_code == BUS_ADRALN ||
-		!guard_handle((uintptr_t)info->si_addr))
+	__atomic_add_fetch(&guard_nb_readers, 1, __ATOMIC_SEQ_CST);
+	table = __atomic_load_n(&guard_table, __ATOMIC_SEQ_CST);
+	/* A process sent it, or an access was not aligned: another page would not help. */
+	if (info->si_code <= 0 || info->si_code == BUS_ADRALN)
+		table = NULL;
+	for (uint32_t i = 0; table != NULL && i < table->nb_ranges; i++) {
+		const struct guard_range *r = &table->ranges[i];
+		uintptr_t start = __atomic_load_n(&r->start, __ATOMIC_SEQ_CST);
+
+		if (addr < start || addr >= r->end)
+			continue;
+		/* The flag first, so that a thread that reads zeroes can see the flag. */
+		__atomic_store_n(r->fault_flag, 1, __ATOMIC_SEQ_CST);
+		done = replace_page(start, r->end, addr);
+		break;
+	}
+	__atomic_sub_fetch(&guard_nb_readers, 1, __ATOMIC_SEQ_CST);
+	if (!done)
 		pass_on(sig, info, ctx);
 	errno = saved_errno;
 }
@@ -184,16 +178,6 @@ copy_table(uint32_t nb_more)
 	return table;
 }
 
-static bool
-is_guarded(const struct gmem *mem)
-{
-	for (uint32_t i = 0; guard_table != NULL && i < guard_table->nb_ranges; i++) {
-		if (guard_table->ranges[i].mem == mem)
-			return true;
-	}
-	return false;
-}
-
 int
 gmem_guard_add(const struct gmem *mem, volatile int *fault_flag)
 {
@@ -202,9 +186,12 @@ gmem_guard_add(const struct gmem *mem, volatile int *fault_flag)
 	int rc = 0;
 
 	pthread_mutex_lock(&guard_lock);
-	if (is_guarded(mem)) {
-		rc = -EEXIST;
-		goto out;
+	old = guard_table;
+	for (uint32_t i = 0; old != NULL && i < old->nb_ranges; i++) {
+		if (old->ranges[i].mem == mem) {
+			rc = -EEXIST;
+			goto out;
+		}
 	}
 	table = copy_table(mem->nb_regions);
 	if (table == NULL) {
@@ -221,7 +208,6 @@ gmem_guard_add(const struct gmem *mem, volatile int *fault_flag)
 			.mem = mem,
 		};
 	}
-	old = guard_table;
 	__atomic_store_n(&guard_table, table, __ATOMIC_SEQ_CST);
 	wait_for_readers();
 	free(old);

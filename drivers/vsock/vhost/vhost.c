@@ -39,8 +39,9 @@
 static TAILQ_HEAD(, vhost_link) links = TAILQ_HEAD_INITIALIZER(links);
 static pthread_mutex_t links_lock = PTHREAD_MUTEX_INITIALIZER;
 
+/* Find the link of a front end's device and lock it. */
 static struct vhost_link *
-link_of_vid(int vid)
+link_enter(int vid)
 {
 	struct vhost_link *link;
 
@@ -49,15 +50,6 @@ link_of_vid(int vid)
 		if (link->vid == vid)
 			break;
 	pthread_mutex_unlock(&links_lock);
-	return link;
-}
-
-/* Find the link of a front end's device and lock it. */
-static struct vhost_link *
-link_enter(int vid)
-{
-	struct vhost_link *link = link_of_vid(vid);
-
 	if (link != NULL)
 		pthread_mutex_lock(&link->lock);
 	return link;
@@ -67,23 +59,6 @@ static void
 link_leave(struct vhost_link *link)
 {
 	pthread_mutex_unlock(&link->lock);
-}
-
-static enum rte_vhost_msg_result
-answer_config(struct vhost_link *link, struct vhost_msg_ctx *msg)
-{
-	uint64_t guest_cid = htole64(link->conf->cid);
-
-	vhost_msg_reply_config(msg, &guest_cid, sizeof(guest_cid));
-	return RTE_VHOST_MSG_RESULT_REPLY;
-}
-
-static enum rte_vhost_msg_result
-answer_queue_num(struct vhost_msg_ctx *msg)
-{
-	msg->payload.u64 = VHOST_MSG_NB_RINGS;
-	msg->len = sizeof(msg->payload.u64);
-	return RTE_VHOST_MSG_RESULT_REPLY;
 }
 
 static enum rte_vhost_msg_result
@@ -108,6 +83,7 @@ pre_msg(int vid, void *ctx)
 	struct vhost_link *link = link_enter(vid);
 	struct vhost_msg_ctx *msg = ctx;
 	const char *reason;
+	uint64_t guest_cid;
 	int rc;
 
 	if (link == NULL) {
@@ -124,13 +100,17 @@ pre_msg(int vid, void *ctx)
 
 	switch (msg->request) {
 	case VHOST_MSG_GET_CONFIG:
-		result = answer_config(link, msg);
+		guest_cid = htole64(link->conf->cid);
+		vhost_msg_reply_config(msg, &guest_cid, sizeof(guest_cid));
+		result = RTE_VHOST_MSG_RESULT_REPLY;
 		break;
 	case VHOST_MSG_SET_CONFIG:
 		result = refuse(link, msg, -ENOTSUP, "the configuration is read-only");
 		break;
 	case VHOST_MSG_GET_QUEUE_NUM:
-		result = answer_queue_num(msg);
+		msg->payload.u64 = VHOST_MSG_NB_RINGS;
+		msg->len = sizeof(msg->payload.u64);
+		result = RTE_VHOST_MSG_RESULT_REPLY;
 		break;
 	case VHOST_MSG_RESET_OWNER:
 		/* The protocol asks back ends to ignore it; the library would free rings. */

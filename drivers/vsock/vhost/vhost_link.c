@@ -47,15 +47,6 @@ vhost_link_report(struct vhost_link *link, uint32_t level, const char *fmt, ...)
 		line, more);
 }
 
-static struct gmem *
-copy_gmem(const struct gmem *mem)
-{
-	size_t len = sizeof(*mem) + mem->nb_regions * sizeof(mem->regions[0]);
-	struct gmem *copy = malloc(len);
-
-	return copy != NULL ? memcpy(copy, mem, len) : NULL;
-}
-
 void
 vhost_link_drop_mem(struct vhost_link *link)
 {
@@ -204,6 +195,7 @@ vhost_link_bring_up(struct vhost_link *link, int vid)
 {
 	struct port_device dev = {.kick_fd = {-1, -1}, .call_fd = {-1, -1}};
 	uint64_t features;
+	size_t mem_len;
 	uint16_t i;
 	int rc;
 
@@ -218,11 +210,13 @@ vhost_link_bring_up(struct vhost_link *link, int vid)
 			goto release;
 	}
 	dev.seqpacket = (features & 1ull << VSOCK_F_SEQPACKET) != 0;
-	dev.mem = copy_gmem(link->mem);
+	mem_len = sizeof(*dev.mem) + link->mem->nb_regions * sizeof(dev.mem->regions[0]);
+	dev.mem = malloc(mem_len);
 	if (dev.mem == NULL) {
 		VSOCK_LOG(ERR, "%s: no memory for the memory table", link->conf->name);
 		goto release;
 	}
+	memcpy(dev.mem, link->mem, mem_len);
 
 	rc = port_device_up(link->port, &dev);
 	if (rc != 0) {
