@@ -42,9 +42,9 @@ static int
 set_type(struct pg_conf *conf, const char *value)
 {
 	if (strcmp(value, "stream") == 0)
-		conf->type = FE_TYPE_STREAM;
+		conf->type = VFE_TYPE_STREAM;
 	else if (strcmp(value, "seqpacket") == 0)
-		conf->type = FE_TYPE_SEQPACKET;
+		conf->type = VFE_TYPE_SEQPACKET;
 	else
 		return -EINVAL;
 	return 0;
@@ -59,23 +59,23 @@ set_sizes(struct pg_conf *conf, const char *value)
 static int
 set_to_guest(struct pg_conf *conf, const char *value)
 {
-	struct fe_layout layout;
+	struct vfe_layout layout;
 
 	conf->to_guest_text = value;
-	if (fe_shape_parse(value, &conf->to_guest) < 0 || conf->to_guest.rest != 0)
+	if (vfe_shape_parse(value, &conf->to_guest) < 0 || conf->to_guest.rest != 0)
 		return -EINVAL;
-	return fe_layout_make(&layout, &conf->to_guest, 0);
+	return vfe_layout_make(&layout, &conf->to_guest, 0);
 }
 
 static int
 set_from_guest(struct pg_conf *conf, const char *value)
 {
-	struct fe_layout layout;
+	struct vfe_layout layout;
 
 	conf->from_guest_text = value;
-	if (fe_shape_parse(value, &conf->from_guest) < 0)
+	if (vfe_shape_parse(value, &conf->from_guest) < 0)
 		return -EINVAL;
-	return fe_layout_make(&layout, &conf->from_guest, FE_HDR_LEN + FE_PAYLOAD_MAX);
+	return vfe_layout_make(&layout, &conf->from_guest, VFE_HDR_LEN + VFE_PAYLOAD_MAX);
 }
 
 static int
@@ -407,7 +407,7 @@ check(struct pg_conf *conf)
 	}
 	if (scenario->path == PG_PATH_ANY && conf->nb_guests == 1 && conf->guests[0].uds == NULL)
 		return complain("%s needs uds= or two guests", scenario->name);
-	if (conf->type == FE_TYPE_SEQPACKET && conf->sizes.max_len > conf->buf_alloc)
+	if (conf->type == VFE_TYPE_SEQPACKET && conf->sizes.max_len > conf->buf_alloc)
 		return complain("a message of %s is larger than the credit window", "--size");
 	return 0;
 }
@@ -416,7 +416,7 @@ static void
 set_defaults(struct pg_conf *conf)
 {
 	*conf = (struct pg_conf){
-		.type = FE_TYPE_STREAM,
+		.type = VFE_TYPE_STREAM,
 		.nb_conns = 1,
 		.nb_opening = 32,
 		.port = 5201,

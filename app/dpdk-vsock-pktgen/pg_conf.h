@@ -13,8 +13,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "fe_layout.h"
-#include "fe_wire.h"
+#include "vfe_layout.h"
+#include "vfe_wire.h"
 #include "pg_sizes.h"
 
 #define PG_MAX_GUESTS 512u
@@ -42,7 +42,7 @@ struct pg_conf {
 	unsigned int nb_guests;
 
 	struct pg_sizes sizes;
-	enum fe_type type;
+	enum vfe_type type;
 	uint32_t nb_conns;
 	uint32_t nb_idle_conns; /**< Further connections that stay silent. */
 	uint32_t nb_load_conns; /**< Further connections that stream while others are measured. */
@@ -57,8 +57,8 @@ struct pg_conf {
 	uint16_t ring_size;
 	const char *to_guest_text;
 	const char *from_guest_text;
-	struct fe_shape to_guest;
-	struct fe_shape from_guest;
+	struct vfe_shape to_guest;
+	struct vfe_shape from_guest;
 	uint8_t nb_regions;
 	uint8_t nb_queues;
 	bool packed;

@@ -9,8 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "fe_host.h"
-#include "fe_pattern.h"
+#include "vfe_host.h"
+#include "vfe_pattern.h"
 #include "pg_run.h"
 
 #define SLAB_NB_ENDS  256u
@@ -135,11 +135,11 @@ fill_bytes(struct pg_end *end, uint64_t off, uint8_t *buf, uint32_t len)
 		len--;
 	}
 	if (end->run->conf->verify && len > 0)
-		fe_pattern_fill(end->tx_seed, off, buf, len);
+		vfe_pattern_fill(end->tx_seed, off, buf, len);
 }
 
 static void
-guest_fill(struct fe_conn *fe, uint64_t off, uint8_t *buf, uint32_t len)
+guest_fill(struct vfe_conn *fe, uint64_t off, uint8_t *buf, uint32_t len)
 {
 	fill_bytes(fe->user, off, buf, len);
 }
@@ -172,14 +172,14 @@ host_send(struct pg_end *end, uint32_t len)
 static int
 guest_send(struct pg_end *end, uint32_t len)
 {
-	const bool seqpacket = end->fe->type == FE_TYPE_SEQPACKET;
+	const bool seqpacket = end->fe->type == VFE_TYPE_SEQPACKET;
 	uint32_t flags = 0;
 
 	if (len > end->guest->fe->max_payload)
 		len = end->guest->fe->max_payload;
 	if (seqpacket && len == end->msg_left)
-		flags = FE_SEQ_EOM;
-	return fe_conn_send(end->fe, len, flags);
+		flags = VFE_SEQ_EOM;
+	return vfe_conn_send(end->fe, len, flags);
 }
 
 unsigned int
@@ -217,7 +217,7 @@ receive_bytes(struct pg_end *end, const uint8_t *buf, uint32_t len)
 	uint32_t good = len;
 
 	if (run->conf->verify)
-		good = fe_pattern_check(end->rx_seed, end->rx_len, buf, len);
+		good = vfe_pattern_check(end->rx_seed, end->rx_len, buf, len);
 	if (good < len)
 		pg_result_fail(run->result, PG_CORRUPTION,
 			"connection %u: byte %llu of what came %s is 0x%02x", end->conn->idx,
@@ -287,7 +287,7 @@ pg_end_read(struct pg_end *end, unsigned int budget)
 		if (n > 0) {
 			run->counts.host_reads++;
 			iov.iov_len = (size_t)n;
-			receive(end, &iov, 1, run->conf->type == FE_TYPE_SEQPACKET);
+			receive(end, &iov, 1, run->conf->type == VFE_TYPE_SEQPACKET);
 			continue;
 		}
 		if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
@@ -306,13 +306,13 @@ pg_end_close(struct pg_end *end)
 	end->closing = true;
 	if (end->fe == NULL) {
 		pg_open_ended(end);
-	} else if (end->fe->state == FE_CONN_OPEN && fe_conn_close(end->fe) < 0) {
+	} else if (end->fe->state == VFE_CONN_OPEN && vfe_conn_close(end->fe) < 0) {
 		end->closing = false; /* again later */
 	}
 }
 
 static bool
-guest_on_request(struct fe_conn *fe)
+guest_on_request(struct vfe_conn *fe)
 {
 	struct pg_guest *guest = fe->guest->user;
 	struct pg_run *run = guest->run;
@@ -331,7 +331,7 @@ guest_on_request(struct fe_conn *fe)
 }
 
 static void
-guest_on_open(struct fe_conn *fe)
+guest_on_open(struct vfe_conn *fe)
 {
 	struct pg_end *end = fe->user;
 
@@ -340,19 +340,19 @@ guest_on_open(struct fe_conn *fe)
 }
 
 static void
-guest_on_data(struct fe_conn *fe, const struct fe_data *data)
+guest_on_data(struct vfe_conn *fe, const struct vfe_data *data)
 {
-	receive(fe->user, data->iov, data->nb_iov, data->flags & FE_SEQ_EOM);
+	receive(fe->user, data->iov, data->nb_iov, data->flags & VFE_SEQ_EOM);
 }
 
 static void
-guest_on_close(struct fe_conn *fe, bool by_peer_rst)
+guest_on_close(struct vfe_conn *fe, bool by_peer_rst)
 {
 	(void)by_peer_rst;
 	pg_open_ended(fe->user);
 }
 
-const struct fe_guest_ops pg_end_ops = {
+const struct vfe_guest_ops pg_end_ops = {
 	.on_request = guest_on_request,
 	.on_open = guest_on_open,
 	.on_data = guest_on_data,

@@ -114,15 +114,15 @@ pg_memcpy_cold(const struct pg_conf *conf, struct pg_result *result)
 enum pg_status
 pg_memcpy_ring(const struct pg_conf *conf, struct pg_result *result)
 {
-	struct fe_layout from_guest, to_guest;
+	struct vfe_layout from_guest, to_guest;
 	struct row from = {.cap = UINT32_MAX}, to = {0};
 	uint32_t max_len = conf->sizes.max_len;
 
-	if (max_len > FE_PAYLOAD_MAX)
-		max_len = FE_PAYLOAD_MAX;
-	if (fe_layout_make(&from_guest, &conf->from_guest, max_len + FE_HDR_LEN) < 0 ||
-		fe_layout_make(&to_guest, &conf->to_guest, 0) < 0 ||
-		to_guest.total_len == FE_HDR_LEN) {
+	if (max_len > VFE_PAYLOAD_MAX)
+		max_len = VFE_PAYLOAD_MAX;
+	if (vfe_layout_make(&from_guest, &conf->from_guest, max_len + VFE_HDR_LEN) < 0 ||
+		vfe_layout_make(&to_guest, &conf->to_guest, 0) < 0 ||
+		to_guest.total_len == VFE_HDR_LEN) {
 		pg_result_fail(result, PG_ERROR, "no such buffers");
 		return result->status;
 	}
@@ -130,7 +130,7 @@ pg_memcpy_ring(const struct pg_conf *conf, struct pg_result *result)
 	from.step = from_guest.slot_len > max_len ? from_guest.slot_len : max_len;
 	from.len = from.step * (conf->ring_size / from_guest.nb_segs + 1);
 	to.step = to_guest.slot_len;
-	to.cap = to_guest.total_len - FE_HDR_LEN;
+	to.cap = to_guest.total_len - VFE_HDR_LEN;
 	to.len = to.step * (conf->ring_size / to_guest.nb_segs + 1);
 	return copy_for(conf, result, &from, &to);
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-#include "fe_host.h"
+#include "vfe_host.h"
 #include "pg_run.h"
 
 #define PREAMBLE_MARK 0x7673706bu
@@ -19,7 +19,7 @@ pg_open_listen(struct pg_guest *guest)
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = &guest->listen};
 	const struct pg_conf *conf = guest->run->conf;
 
-	guest->listen_fd = fe_host_listen(guest->conf->uds, conf->port, conf->type);
+	guest->listen_fd = vfe_host_listen(guest->conf->uds, conf->port, conf->type);
 	if (guest->listen_fd < 0)
 		return guest->listen_fd;
 	guest->listen.source = PG_SOURCE_LISTEN;
@@ -35,7 +35,7 @@ pg_open_accept(struct pg_guest *guest)
 	struct pg_end *end;
 	int fd;
 
-	while ((fd = fe_host_accept(guest->listen_fd)) >= 0) {
+	while ((fd = vfe_host_accept(guest->listen_fd)) >= 0) {
 		end = pg_end_new(run, guest, 1);
 		if (end == NULL) {
 			pg_result_fail(run->result, PG_ERROR, "out of memory");
@@ -56,11 +56,11 @@ pg_open_accept(struct pg_guest *guest)
 static int
 open_from_guest(struct pg_conn *conn, struct pg_end *end)
 {
-	const uint64_t cid = conn->path == PG_PATH_GUEST_HOST ? FE_CID_HOST : conn->to->fe->cid;
+	const uint64_t cid = conn->path == PG_PATH_GUEST_HOST ? VFE_CID_HOST : conn->to->fe->cid;
 	struct pg_run *run = end->run;
 	int rc;
 
-	rc = fe_conn_open(conn->from->fe, cid, run->conf->port, run->conf->type, end, &end->fe);
+	rc = vfe_conn_open(conn->from->fe, cid, run->conf->port, run->conf->type, end, &end->fe);
 	return rc;
 }
 
@@ -69,7 +69,7 @@ open_from_host(struct pg_conn *conn, struct pg_end *end)
 {
 	struct pg_run *run = end->run;
 
-	end->fd = fe_host_connect(conn->from->conf->uds, run->conf->port, run->conf->type);
+	end->fd = vfe_host_connect(conn->from->conf->uds, run->conf->port, run->conf->type);
 	if (end->fd < 0)
 		return end->fd;
 	pg_end_watch(end);
@@ -163,7 +163,7 @@ pg_open_answer(struct pg_end *end)
 	int rc = 0;
 
 	if (end->fe == NULL)
-		rc = fe_host_connect_finish(end->fd, &host_port);
+		rc = vfe_host_connect_finish(end->fd, &host_port);
 	if (rc == 0) {
 		side_0_open(end);
 	} else if (rc == -EAGAIN) {

@@ -14,7 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "fe_pattern.h"
+#include "vfe_pattern.h"
 #include "pg_conf.h"
 #include "pg_result.h"
 #include "pg_run.h"
@@ -60,7 +60,7 @@ send_message(struct raw *raw, int fd, uint8_t *io, uint32_t len, int flags)
 	uint32_t done = 0;
 
 	if (raw->conf->verify)
-		fe_pattern_fill(raw->conf->seed, raw->tx_len, io, len);
+		vfe_pattern_fill(raw->conf->seed, raw->tx_len, io, len);
 	while (done < len) {
 		const ssize_t n = send(fd, io + done, len - done, flags | MSG_NOSIGNAL);
 
@@ -87,7 +87,7 @@ receive_some(struct raw *raw, int fd, uint8_t *io, int flags)
 		return -errno;
 	good = (uint32_t)n;
 	if (raw->conf->verify)
-		good = fe_pattern_check(raw->conf->seed, raw->rx_len, io, (uint32_t)n);
+		good = vfe_pattern_check(raw->conf->seed, raw->rx_len, io, (uint32_t)n);
 	raw->rx_len += good;
 	return good < (uint32_t)n ? -EBADMSG : (int)n;
 }
@@ -132,7 +132,7 @@ static enum pg_status
 raw_run(const struct pg_conf *conf, struct pg_result *result, void *(*peer)(void *),
 	void (*here)(struct raw *))
 {
-	const int kind = conf->type == FE_TYPE_SEQPACKET ? SOCK_SEQPACKET : SOCK_STREAM;
+	const int kind = conf->type == VFE_TYPE_SEQPACKET ? SOCK_SEQPACKET : SOCK_STREAM;
 	struct raw raw = {.conf = conf, .result = result, .tx_sizes = {conf->seed}};
 	pthread_t thread;
 	int fds[2];

@@ -269,8 +269,8 @@ json_conf(const struct pg_conf *conf)
 	for (i = 0; i < conf->sizes.nb; i++)
 		json_array_append_new(sizes, json_integer(conf->sizes.len[i]));
 	json_object_set_new(object, "scenario", json_string(conf->scenario->name));
-	json_object_set_new(
-		object, "type", json_string(conf->type == FE_TYPE_STREAM ? "stream" : "seqpacket"));
+	json_object_set_new(object, "type",
+		json_string(conf->type == VFE_TYPE_STREAM ? "stream" : "seqpacket"));
 	json_object_set_new(object, "sizes", sizes);
 	json_object_set_new(object, "guests", json_integer(conf->nb_guests));
 	json_object_set_new(object, "conns", json_integer(conf->nb_conns));
@@ -296,9 +296,9 @@ json_faults(const struct pg_result *result)
 	json_t *object = json_object();
 	unsigned int i;
 
-	for (i = 0; i < FE_NB_FAULTS; i++)
-		json_object_set_new(
-			object, fe_fault_name(i), json_integer((json_int_t)result->faults[i]));
+	for (i = 0; i < VFE_NB_FAULTS; i++)
+		json_object_set_new(object, vfe_guest_fault_name(i),
+			json_integer((json_int_t)result->faults[i]));
 	return object;
 }
 

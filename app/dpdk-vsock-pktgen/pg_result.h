@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "fe_guest.h"
+#include "vfe_guest.h"
 #include "pg_cpu.h"
 #include "pg_hist.h"
 
@@ -57,7 +57,7 @@ struct pg_result {
 	struct pg_cpu cpu_before;
 	struct pg_cpu cpu_after;
 	uint64_t self_cpu_ns; /**< CPU time of this thread. */
-	uint64_t faults[FE_NB_FAULTS];
+	uint64_t faults[VFE_NB_FAULTS];
 	uint64_t backend_features; /**< Agreed with the first guest's device. */
 };
 

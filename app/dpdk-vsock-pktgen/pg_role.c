@@ -106,11 +106,11 @@ pg_role_received(struct pg_end *end, uint32_t len, bool end_of_message)
 
 	(void)len;
 	if (conn->role == PG_ROLE_PING || conn->role == PG_ROLE_IDLE) {
-		if (end_of_message || run->conf->type == FE_TYPE_STREAM)
+		if (end_of_message || run->conf->type == VFE_TYPE_STREAM)
 			ping_received(end);
 		return;
 	}
-	if (!end_of_message || run->conf->type != FE_TYPE_SEQPACKET)
+	if (!end_of_message || run->conf->type != VFE_TYPE_SEQPACKET)
 		return;
 	want = next_len(run, conn, &end->rx_sizes);
 	if (end->rx_msg_len != want)
@@ -154,7 +154,7 @@ stream_step(struct pg_run *run, struct pg_conn *conn, unsigned int side)
 			break;
 	}
 	if (nb > 0 && end->fe != NULL)
-		fe_guest_flush(end->guest->fe);
+		vfe_guest_flush(end->guest->fe);
 	return nb;
 }
 
@@ -194,7 +194,7 @@ ping_step(struct pg_run *run, struct pg_conn *conn)
 		if (end != NULL && end->msg_left > 0)
 			nb += pg_end_push(end, UINT32_MAX);
 		if (nb > 0 && end != NULL && end->fe != NULL)
-			fe_guest_flush(end->guest->fe);
+			vfe_guest_flush(end->guest->fe);
 	}
 	return nb;
 }
@@ -211,7 +211,7 @@ connect_step(struct pg_run *run, struct pg_conn *conn)
 	if (pg_open_start(conn) < 0)
 		return 0;
 	if (conn->ends[0]->fe != NULL)
-		fe_guest_flush(conn->from->fe);
+		vfe_guest_flush(conn->from->fe);
 	return 1;
 }
 
@@ -231,7 +231,7 @@ probe_step(struct pg_run *run)
 		/* Its guest is not looked at in each round, so nobody else would do it soon. */
 		end = run->probe->ends[run->conf->reverse];
 		if (end->fe != NULL)
-			fe_guest_flush(end->guest->fe);
+			vfe_guest_flush(end->guest->fe);
 		nb = 1;
 	}
 	return run->probe != NULL ? nb + ping_step(run, run->probe) : nb;
@@ -317,7 +317,7 @@ why_stuck(const struct pg_end *from)
 		return "all was taken";
 	if (from->fe == NULL)
 		return "the socket takes no more";
-	return fe_conn_credit(from->fe) == 0 ? "no credit" : "the ring takes no more";
+	return vfe_conn_credit(from->fe) == 0 ? "no credit" : "the ring takes no more";
 }
 
 static void

@@ -47,7 +47,7 @@ pg_run_counts(const struct pg_run *run, struct pg_counts *counts)
 
 	*counts = run->counts;
 	for (i = 0; i < run->conf->nb_guests; i++) {
-		const struct fe_guest *fe = run->guests[i].fe;
+		const struct vfe_guest *fe = run->guests[i].fe;
 
 		counts->packets_from_guest += fe->stats.nb_packets_from_guest;
 		counts->packets_to_guest += fe->stats.nb_packets_to_guest;
@@ -56,8 +56,8 @@ pg_run_counts(const struct pg_run *run, struct pg_counts *counts)
 		counts->credit_from_guest += fe->stats.nb_credit_from_guest;
 		counts->credit_to_guest += fe->stats.nb_credit_to_guest;
 		counts->calls += fe->stats.nb_calls;
-		counts->kicks += fe->vrings[FE_QUEUE_TO_GUEST].stats.nb_kicks +
-			fe->vrings[FE_QUEUE_FROM_GUEST].stats.nb_kicks;
+		counts->kicks += fe->vrings[VFE_QUEUE_TO_GUEST].stats.nb_kicks +
+			fe->vrings[VFE_QUEUE_FROM_GUEST].stats.nb_kicks;
 	}
 }
 
@@ -78,7 +78,7 @@ poll_guests(struct pg_run *run, unsigned int round)
 
 		if (all || guest->busy || guest->due) {
 			guest->due = false;
-			work += fe_guest_poll(guest->fe, POLL_BURST);
+			work += vfe_guest_poll(guest->fe, POLL_BURST);
 		}
 	}
 	return work;
@@ -147,7 +147,7 @@ flush_guests(struct pg_run *run)
 	unsigned int i;
 
 	for (i = 0; i < run->conf->nb_guests; i++)
-		fe_guest_flush(run->guests[i].fe);
+		vfe_guest_flush(run->guests[i].fe);
 }
 
 /* After the last connection: every buffer is back, no connection is left. */
@@ -157,7 +157,7 @@ guests_clean(const struct pg_run *run)
 	unsigned int i;
 
 	for (i = 0; i < run->conf->nb_guests; i++) {
-		const struct fe_guest *fe = run->guests[i].fe;
+		const struct vfe_guest *fe = run->guests[i].fe;
 
 		if (fe->nb_conns > 0 || fe->ctrl_head != fe->ctrl_tail ||
 			fe->nb_free_slots != fe->nb_from_guest_slots)
@@ -229,16 +229,16 @@ check_faults(struct pg_run *run)
 
 	memset(run->result->faults, 0, sizeof(run->result->faults));
 	for (i = 0; i < run->conf->nb_guests; i++) {
-		const struct fe_guest *fe = run->guests[i].fe;
+		const struct vfe_guest *fe = run->guests[i].fe;
 
-		for (f = 0; f < FE_NB_FAULTS; f++) {
+		for (f = 0; f < VFE_NB_FAULTS; f++) {
 			if (fe->stats.faults[f] == 0)
 				continue;
 			run->result->faults[f] += fe->stats.faults[f];
 			pg_result_fail(run->result, PG_FAULT, "guest %u: %llu times %s", i,
-				(unsigned long long)fe->stats.faults[f], fe_fault_name(f));
+				(unsigned long long)fe->stats.faults[f], vfe_guest_fault_name(f));
 		}
-		if (!fe_guest_alive(fe))
+		if (!vfe_guest_alive(fe))
 			pg_result_fail(run->result, PG_STALL, "%s: the back end is gone",
 				run->conf->guests[i].iface);
 	}

@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "fe_guest.h"
+#include "vfe_guest.h"
 #include "pg_conf.h"
 #include "pg_result.h"
 #include "pg_scenario.h"
@@ -43,7 +43,7 @@ struct pg_guest {
 	struct pg_watch listen;
 	struct pg_run *run;
 	const struct pg_guest_conf *conf;
-	struct fe_guest *fe;
+	struct vfe_guest *fe;
 	uint64_t answered_ns; /**< When a connection to it, or through it, was opened; 0: never. */
 	int listen_fd;
 	bool busy; /**< Has connections that do something: polled in each round. */
@@ -56,7 +56,7 @@ struct pg_end {
 	struct pg_run *run;
 	struct pg_guest *guest; /**< The guest that it is in, or through whose sockets it goes. */
 	struct pg_conn *conn;   /**< NULL: accepted, and the preamble has not come. */
-	struct fe_conn *fe;     /**< In a guest: its connection; NULL: on the host. */
+	struct vfe_conn *fe;    /**< In a guest: its connection; NULL: on the host. */
 	int fd;                 /**< On the host: the socket; -1: in a guest. */
 	uint8_t side;           /**< 0: asked for the connection. */
 	bool open;
@@ -181,7 +181,7 @@ void pg_end_message(struct pg_end *end, uint32_t len);
 unsigned int pg_end_push(struct pg_end *end, unsigned int budget);
 unsigned int pg_end_read(struct pg_end *end, unsigned int budget);
 void pg_end_close(struct pg_end *end);
-extern const struct fe_guest_ops pg_end_ops;
+extern const struct vfe_guest_ops pg_end_ops;
 
 /* pg_open.c: connections come and go. */
 int pg_open_listen(struct pg_guest *guest);

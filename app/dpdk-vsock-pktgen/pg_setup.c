@@ -9,7 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "fe_host.h"
+#include "vfe_host.h"
 #include "pg_run.h"
 
 static int
@@ -21,7 +21,7 @@ guest_watch(struct pg_guest *guest)
 
 	guest->call.source = PG_SOURCE_CALL;
 	for (q = 0; q < guest->run->conf->nb_queues; q++) {
-		if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fe_guest_call_fd(guest->fe, q), &event) < 0)
+		if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, vfe_guest_call_fd(guest->fe, q), &event) < 0)
 			return -errno;
 	}
 	return 0;
@@ -29,20 +29,20 @@ guest_watch(struct pg_guest *guest)
 
 /* For devices that connect: the listening socket lives until the device came. */
 static int
-guest_create(struct pg_guest *guest, struct fe_guest_conf *fe_conf)
+guest_create(struct pg_guest *guest, struct vfe_guest_conf *vfe_conf)
 {
 	int rc;
 
 	if (!guest->conf->listen) {
-		fe_conf->path = guest->conf->iface;
-		return fe_guest_create(fe_conf, &guest->fe);
+		vfe_conf->path = guest->conf->iface;
+		return vfe_guest_create(vfe_conf, &guest->fe);
 	}
-	fe_conf->listen_fd = fe_vu_listen(guest->conf->iface);
-	if (fe_conf->listen_fd < 0)
-		return fe_conf->listen_fd;
-	fe_conf->path = NULL;
-	rc = fe_guest_create(fe_conf, &guest->fe);
-	close(fe_conf->listen_fd);
+	vfe_conf->listen_fd = vfe_vu_listen(guest->conf->iface);
+	if (vfe_conf->listen_fd < 0)
+		return vfe_conf->listen_fd;
+	vfe_conf->path = NULL;
+	rc = vfe_guest_create(vfe_conf, &guest->fe);
+	close(vfe_conf->listen_fd);
 	unlink(guest->conf->iface);
 	return rc;
 }
@@ -52,35 +52,35 @@ guest_start(struct pg_guest *guest)
 {
 	const struct pg_run *run = guest->run;
 	const struct pg_conf *conf = run->conf;
-	struct fe_guest_conf fe_conf = {
+	struct vfe_guest_conf vfe_conf = {
 		.ring_size = conf->ring_size,
 		.nb_queues = conf->nb_queues,
 		.nb_regions = conf->nb_regions,
 		.to_guest_shape = conf->to_guest,
 		.from_guest_shape = conf->from_guest,
 		.buf_alloc = conf->buf_alloc,
-		.features = FE_F_STREAM | (conf->event_idx ? FE_F_EVENT_IDX : 0) |
-			(conf->indirect ? FE_F_INDIRECT_DESC : 0),
-		.required = (conf->type == FE_TYPE_SEQPACKET ? FE_F_SEQPACKET : 0) |
-			(conf->packed ? FE_F_RING_PACKED : 0),
+		.features = VFE_F_STREAM | (conf->event_idx ? VFE_F_EVENT_IDX : 0) |
+			(conf->indirect ? VFE_F_INDIRECT_DESC : 0),
+		.required = (conf->type == VFE_TYPE_SEQPACKET ? VFE_F_SEQPACKET : 0) |
+			(conf->packed ? VFE_F_RING_PACKED : 0),
 		.ops = &pg_end_ops,
 		.user = guest,
 	};
 	const char *what = guest->conf->iface;
 	int rc;
 
-	rc = guest_create(guest, &fe_conf);
+	rc = guest_create(guest, &vfe_conf);
 	if (rc == 0)
 		rc = guest_watch(guest);
 	if (rc == 0 && guest->conf->uds != NULL) {
 		what = guest->conf->uds;
 		rc = pg_open_listen(guest);
 	}
-	if (rc == -ENOTSUP && (conf->packed || conf->type == FE_TYPE_SEQPACKET)) {
+	if (rc == -ENOTSUP && (conf->packed || conf->type == VFE_TYPE_SEQPACKET)) {
 		pg_result_fail(run->result, PG_ERROR, "%s: the device does not offer %s%s%s", what,
 			conf->packed ? "the packed ring" : "",
-			conf->packed && conf->type == FE_TYPE_SEQPACKET ? " or " : "",
-			conf->type == FE_TYPE_SEQPACKET ? "seqpacket" : "");
+			conf->packed && conf->type == VFE_TYPE_SEQPACKET ? " or " : "",
+			conf->type == VFE_TYPE_SEQPACKET ? "seqpacket" : "");
 		return rc;
 	}
 	if (rc < 0) {
@@ -215,10 +215,10 @@ pg_setup_undo(struct pg_run *run)
 	for (i = 0; run->guests != NULL && i < run->conf->nb_guests; i++) {
 		struct pg_guest *guest = &run->guests[i];
 
-		fe_guest_destroy(guest->fe);
+		vfe_guest_destroy(guest->fe);
 		if (guest->listen_fd >= 0) {
 			close(guest->listen_fd);
-			fe_host_unlink(guest->conf->uds, run->conf->port);
+			vfe_host_unlink(guest->conf->uds, run->conf->port);
 		}
 	}
 	for (i = 0; run->conns != NULL && i < run->nb_conns; i++) {

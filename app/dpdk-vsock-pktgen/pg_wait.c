@@ -36,7 +36,7 @@ handle_event(const struct epoll_event *event)
 	} else {
 		struct pg_guest *guest = (struct pg_guest *)(void *)watch;
 
-		fe_guest_take_calls(guest->fe);
+		vfe_guest_take_calls(guest->fe);
 		guest->due = true;
 		guest->run->called = true;
 	}
@@ -115,7 +115,7 @@ pg_wait_over(struct pg_run *run)
 	unsigned int i;
 
 	for (i = 0; i < run->conf->nb_guests; i++)
-		fe_guest_disarm(run->guests[i].fe);
+		vfe_guest_disarm(run->guests[i].fe);
 	run->armed = false;
 }
 
@@ -132,7 +132,7 @@ pg_wait(struct pg_run *run, unsigned int idle_rounds)
 		return;
 	}
 	for (i = 0; i < run->conf->nb_guests && !run->armed; i++) {
-		if (fe_guest_arm(run->guests[i].fe)) {
+		if (vfe_guest_arm(run->guests[i].fe)) {
 			run->guests[i].due = true;
 			run->called = work = true;
 		}

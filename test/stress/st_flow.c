@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "fe_pattern.h"
+#include "vfe_pattern.h"
 
 #define MAGIC       UINT32_C(0x76734331)
 #define FLAG_ECHO   0x100u
@@ -114,7 +114,7 @@ st_flow_fill(const struct st_flow *f, uint64_t off, void *buf, uint32_t len)
 		off += n;
 		len -= n;
 	}
-	fe_pattern_fill(f->tx_seed, off, to, len);
+	vfe_pattern_fill(f->tx_seed, off, to, len);
 }
 
 void
@@ -162,7 +162,7 @@ st_flow_receive(struct st_flow *f, const void *buf, uint32_t len)
 		if (f->rx_off == ST_PREAMBLE_LEN)
 			take_preamble(f);
 	}
-	good = fe_pattern_check(f->rx_seed, f->rx_off, from, len);
+	good = vfe_pattern_check(f->rx_seed, f->rx_off, from, len);
 	if (good != len)
 		ST_FAIL("byte %" PRIu64 " of %" PRIu64 " is not what was sent", f->rx_off + good,
 			f->rx_len);

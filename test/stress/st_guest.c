@@ -53,7 +53,7 @@ drop_end(struct st_guest_end *end, const char *how)
 }
 
 static bool
-on_request(struct fe_conn *conn)
+on_request(struct vfe_conn *conn)
 {
 	struct st_guest *g = conn->guest->user;
 	struct st_guest_end *end;
@@ -64,14 +64,14 @@ on_request(struct fe_conn *conn)
 		return true;
 	end = new_end(g);
 	end->conn = conn;
-	st_flow_accept(&end->flow, &g->policy, conn->type == FE_TYPE_SEQPACKET, &g->rng);
+	st_flow_accept(&end->flow, &g->policy, conn->type == VFE_TYPE_SEQPACKET, &g->rng);
 	end->flow.firm = g->firm_cid != 0 && conn->peer_cid == g->firm_cid;
 	conn->user = end;
 	return true;
 }
 
 static void
-on_open(struct fe_conn *conn)
+on_open(struct vfe_conn *conn)
 {
 	struct st_guest_end *end = conn->user;
 
@@ -82,7 +82,7 @@ on_open(struct fe_conn *conn)
 }
 
 static void
-on_data(struct fe_conn *conn, const struct fe_data *data)
+on_data(struct vfe_conn *conn, const struct vfe_data *data)
 {
 	struct st_guest_end *end = conn->user;
 	unsigned int i;
@@ -91,12 +91,12 @@ on_data(struct fe_conn *conn, const struct fe_data *data)
 		return;
 	for (i = 0; i < data->nb_iov; i++)
 		st_flow_receive(&end->flow, data->iov[i].iov_base, (uint32_t)data->iov[i].iov_len);
-	if (data->flags & FE_SEQ_EOM)
+	if (data->flags & VFE_SEQ_EOM)
 		st_flow_border(&end->flow);
 }
 
 static void
-on_close(struct fe_conn *conn, bool by_peer_rst)
+on_close(struct vfe_conn *conn, bool by_peer_rst)
 {
 	struct st_guest_end *end = conn->user;
 
@@ -105,7 +105,7 @@ on_close(struct fe_conn *conn, bool by_peer_rst)
 }
 
 static void
-on_fill(struct fe_conn *conn, uint64_t off, uint8_t *buf, uint32_t len)
+on_fill(struct vfe_conn *conn, uint64_t off, uint8_t *buf, uint32_t len)
 {
 	const struct st_guest_end *end = conn->user;
 
@@ -113,7 +113,7 @@ on_fill(struct fe_conn *conn, uint64_t off, uint8_t *buf, uint32_t len)
 		st_flow_fill(&end->flow, off, buf, len);
 }
 
-static const struct fe_guest_ops ops = {
+static const struct vfe_guest_ops ops = {
 	.on_request = on_request,
 	.on_open = on_open,
 	.on_data = on_data,
@@ -130,7 +130,7 @@ st_guest_init(struct st_guest *g, const char *name, unsigned int port, uint64_t 
 	TAILQ_INIT(&g->ends);
 	g->rng = st_rng(stream);
 	g->policy = (struct st_policy){.max_len = 1u << 20, .half = 30, .seqpacket = 25};
-	g->conf.features = FE_F_SEQPACKET | FE_F_EVENT_IDX | FE_F_INDIRECT_DESC;
+	g->conf.features = VFE_F_SEQPACKET | VFE_F_EVENT_IDX | VFE_F_INDIRECT_DESC;
 	g->conf.timeout_ms = (int)(st_stall_us() / 1000);
 	g->conf.ops = &ops;
 }
@@ -144,7 +144,7 @@ st_guest_plug(struct st_guest *g)
 	g->conf.path = st_daemon_iface(g->port);
 	g->conf.user = g;
 	for (;;) {
-		rc = fe_guest_create(&g->conf, &g->fe);
+		rc = vfe_guest_create(&g->conf, &g->fe);
 		if (rc == 0)
 			break;
 		/* A second front end is refused until the first one's end was noticed. */
@@ -174,8 +174,8 @@ st_guest_unplug(struct st_guest *g, bool orderly)
 	if (g->fe == NULL)
 		return;
 	if (!orderly)
-		fe_guest_vanish(g->fe);
-	fe_guest_destroy(g->fe);
+		vfe_guest_vanish(g->fe);
+	vfe_guest_destroy(g->fe);
 	g->fe = NULL;
 	while ((end = TAILQ_FIRST(&g->ends)) != NULL)
 		st_guest_forget(end);
@@ -190,8 +190,8 @@ request(struct st_guest_end *end, uint64_t cid, uint32_t port)
 	int rc;
 
 	end->flow.firm = g->firm_cid != 0 && cid == g->firm_cid;
-	rc = fe_conn_open(g->fe, cid, port,
-		end->flow.seqpacket ? FE_TYPE_SEQPACKET : FE_TYPE_STREAM, end, &end->conn);
+	rc = vfe_conn_open(g->fe, cid, port,
+		end->flow.seqpacket ? VFE_TYPE_SEQPACKET : VFE_TYPE_STREAM, end, &end->conn);
 	if (rc == 0)
 		return end;
 	ST_CHECK_EQ(rc, -ENOBUFS);
@@ -220,7 +220,7 @@ st_guest_open_host(struct st_guest *g)
 {
 	struct st_guest_end *end = new_initiator(g);
 
-	return request(end, FE_CID_HOST, end->flow.seqpacket ? ST_HOST_SEQPACKET : ST_HOST_STREAM);
+	return request(end, VFE_CID_HOST, end->flow.seqpacket ? ST_HOST_SEQPACKET : ST_HOST_STREAM);
 }
 
 /* @return packets sent; -1: the ring is full */
@@ -236,7 +236,7 @@ send_some(struct st_guest_end *end)
 		len = st_flow_next(&end->flow, 1 + st_below(&g->rng, MAX_CHUNK), &eom);
 		if (len == 0)
 			return nb;
-		rc = fe_conn_send(end->conn, len, eom ? FE_SEQ_EOM : 0);
+		rc = vfe_conn_send(end->conn, len, eom ? VFE_SEQ_EOM : 0);
 		if (rc == -ENOBUFS)
 			return -1;
 		if (rc < 0)
@@ -250,27 +250,27 @@ send_some(struct st_guest_end *end)
 static bool
 carry_out_plan(struct st_guest_end *end)
 {
-	struct fe_conn *conn = end->conn;
+	struct vfe_conn *conn = end->conn;
 	struct st_flow *f = &end->flow;
 
-	if (conn->state == FE_CONN_REQUESTED && f->plan == ST_PLAN_GIVE_UP &&
-		st_chance(&end->guest->rng, 30) && fe_conn_reset(conn) == 0) {
+	if (conn->state == VFE_CONN_REQUESTED && f->plan == ST_PLAN_GIVE_UP &&
+		st_chance(&end->guest->rng, 30) && vfe_conn_reset(conn) == 0) {
 		drop_end(end, "given up");
 		return false;
 	}
-	if (conn->state != FE_CONN_OPEN)
+	if (conn->state != VFE_CONN_OPEN)
 		return true;
 	if (f->plan == ST_PLAN_RESET && st_flow_turns(f)) {
-		if (fe_conn_reset(conn) != 0)
+		if (vfe_conn_reset(conn) != 0)
 			return true;
 		drop_end(end, "reset");
 		return false;
 	}
 	if (f->plan == ST_PLAN_CLOSE ? st_flow_turns(f) : f->initiator && st_flow_complete(f)) {
-		fe_conn_close(conn);
+		vfe_conn_close(conn);
 		f->moved_us = st_now_us();
 	} else if (f->plan == ST_PLAN_HALF && !end->shut && st_flow_all_sent(f)) {
-		end->shut = fe_conn_shutdown(conn, FE_SHUTDOWN_SEND) == 0;
+		end->shut = vfe_conn_shutdown(conn, VFE_SHUTDOWN_SEND) == 0;
 	}
 	return true;
 }
@@ -288,7 +288,7 @@ check_stalls(struct st_guest *g)
 	TAILQ_FOREACH (end, &g->ends, next) {
 		snprintf(where, sizeof(where), "%s: port %u with %" PRIu64 ":%u, credit %u",
 			g->name, end->conn->local_port, end->conn->peer_cid, end->conn->peer_port,
-			fe_conn_credit(end->conn));
+			vfe_conn_credit(end->conn));
 		st_flow_check_stall(&end->flow, now_us, where);
 	}
 }
@@ -296,13 +296,13 @@ check_stalls(struct st_guest *g)
 unsigned int
 st_guest_step(struct st_guest *g)
 {
-	unsigned int nb = fe_guest_poll(g->fe, g->hold_rx ? 0 : BURST);
+	unsigned int nb = vfe_guest_poll(g->fe, g->hold_rx ? 0 : BURST);
 	struct st_guest_end *end, *next;
 	bool full = false;
 
 	for (end = TAILQ_FIRST(&g->ends); end != NULL; end = next) {
 		next = TAILQ_NEXT(end, next);
-		if (!carry_out_plan(end) || full || end->conn->state != FE_CONN_OPEN)
+		if (!carry_out_plan(end) || full || end->conn->state != VFE_CONN_OPEN)
 			continue;
 		if (st_flow_all_sent(&end->flow))
 			continue;
@@ -323,7 +323,7 @@ st_guest_step(struct st_guest *g)
 		TAILQ_REMOVE(&g->ends, end, next);
 		TAILQ_INSERT_TAIL(&g->ends, end, next);
 	}
-	fe_guest_flush(g->fe);
+	vfe_guest_flush(g->fe);
 	check_stalls(g);
 	return nb;
 }
@@ -332,19 +332,19 @@ void
 st_guest_wait(struct st_guest *g)
 {
 	struct pollfd fds[2] = {
-		{.fd = fe_guest_call_fd(g->fe, FE_QUEUE_TO_GUEST), .events = POLLIN},
-		{.fd = fe_guest_call_fd(g->fe, FE_QUEUE_FROM_GUEST), .events = POLLIN},
+		{.fd = vfe_guest_call_fd(g->fe, VFE_QUEUE_TO_GUEST), .events = POLLIN},
+		{.fd = vfe_guest_call_fd(g->fe, VFE_QUEUE_FROM_GUEST), .events = POLLIN},
 	};
 
 	if (g->hold_rx) {
 		st_sleep_us(500);
 		return;
 	}
-	if (!fe_guest_arm(g->fe) && poll(fds, 2, g->wait_ms) == 0 && g->wait_ms >= LONG_WAIT_MS &&
-		fe_vring_nb_used(&g->fe->vrings[FE_QUEUE_TO_GUEST]) > 0)
+	if (!vfe_guest_arm(g->fe) && poll(fds, 2, g->wait_ms) == 0 && g->wait_ms >= LONG_WAIT_MS &&
+		vfe_vring_nb_used(&g->fe->vrings[VFE_QUEUE_TO_GUEST]) > 0)
 		ST_FAIL("%s: packets came, and no call", g->name);
-	fe_guest_disarm(g->fe);
-	fe_guest_take_calls(g->fe);
+	vfe_guest_disarm(g->fe);
+	vfe_guest_take_calls(g->fe);
 }
 
 void
@@ -364,14 +364,14 @@ st_guest_finish(struct st_guest *g)
 /* ---- what must hold ---- */
 
 void
-st_guest_check_faults(const struct st_guest *g, enum fe_fault excused)
+st_guest_check_faults(const struct st_guest *g, enum vfe_fault excused)
 {
 	unsigned int i;
 
-	for (i = 0; i < FE_NB_FAULTS; i++) {
+	for (i = 0; i < VFE_NB_FAULTS; i++) {
 		if (g->fe->stats.faults[i] > 0 && i != excused)
 			ST_FAIL("%s: the device's fault: %s, %" PRIu64 " times", g->name,
-				fe_fault_name(i), g->fe->stats.faults[i]);
+				vfe_guest_fault_name(i), g->fe->stats.faults[i]);
 	}
 }
 
@@ -379,8 +379,8 @@ void
 st_guest_check(struct st_guest *g)
 {
 	const uint64_t deadline = st_now_us() + st_stall_us();
-	const struct fe_vring *from_guest = &g->fe->vrings[FE_QUEUE_FROM_GUEST];
-	const struct fe_vring *to_guest = &g->fe->vrings[FE_QUEUE_TO_GUEST];
+	const struct vfe_vring *from_guest = &g->fe->vrings[VFE_QUEUE_FROM_GUEST];
+	const struct vfe_vring *to_guest = &g->fe->vrings[VFE_QUEUE_TO_GUEST];
 
 	while (from_guest->nb_free != from_guest->size ||
 		g->fe->nb_free_slots != g->fe->nb_from_guest_slots) {
@@ -389,8 +389,8 @@ st_guest_check(struct st_guest *g)
 				from_guest->size - from_guest->nb_free, from_guest->size);
 		st_guest_turn(g);
 	}
-	ST_CHECK_EQ(fe_vring_nb_held(to_guest), g->fe->nb_to_guest_slots);
-	st_guest_check_faults(g, FE_NB_FAULTS);
+	ST_CHECK_EQ(vfe_vring_nb_held(to_guest), g->fe->nb_to_guest_slots);
+	st_guest_check_faults(g, VFE_NB_FAULTS);
 }
 
 void

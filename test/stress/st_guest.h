@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "fe_guest.h"
+#include "vfe_guest.h"
 #include "st_flow.h"
 
 #define ST_PORT_REFUSED 9000u /**< Nobody listens here or above. */
@@ -22,18 +22,18 @@
 struct st_guest_end {
 	TAILQ_ENTRY(st_guest_end) next;
 	struct st_flow flow;
-	struct fe_conn *conn;
+	struct vfe_conn *conn;
 	struct st_guest *guest;
 	bool shut; /**< ST_PLAN_HALF: done. */
 };
 
 struct st_guest {
 	const char *name;
-	unsigned int port;         /**< The daemon's. */
-	struct fe_guest_conf conf; /**< Path and callbacks are filled in by st_guest_plug(). */
+	unsigned int port;          /**< The daemon's. */
+	struct vfe_guest_conf conf; /**< Path and callbacks are filled in by st_guest_plug(). */
 	struct st_policy policy;
 	struct st_rng rng;
-	struct fe_guest *fe; /**< NULL: unplugged. */
+	struct vfe_guest *fe; /**< NULL: unplugged. */
 	TAILQ_HEAD(, st_guest_end) ends;
 	unsigned int nb_ends;
 	unsigned int nb_mine; /**< Of these, opened here. */
@@ -83,8 +83,8 @@ void st_guest_finish(struct st_guest *g);
  */
 void st_guest_check(struct st_guest *g);
 
-/** Fails when the device did what it must not do, @p excused (or FE_NB_FAULTS: none) aside. */
-void st_guest_check_faults(const struct st_guest *g, enum fe_fault excused);
+/** Fails when the device did what it must not do, @p excused (or VFE_NB_FAULTS: none) aside. */
+void st_guest_check_faults(const struct st_guest *g, enum vfe_fault excused);
 
 /** The front end dies, or (@p orderly) stops its rings first; the connections are forgotten. */
 void st_guest_unplug(struct st_guest *g, bool orderly);

@@ -25,8 +25,8 @@ st_host_init(struct st_host *h, const char *name, unsigned int port, uint64_t st
 	TAILQ_INIT(&h->ends);
 	h->rng = st_rng(stream);
 	h->policy = (struct st_policy){.max_len = 1u << 20, .half = 30, .seqpacket = 25};
-	h->listen_fd[0] = fe_host_listen(base, ST_HOST_STREAM, FE_TYPE_STREAM);
-	h->listen_fd[1] = fe_host_listen(base, ST_HOST_SEQPACKET, FE_TYPE_SEQPACKET);
+	h->listen_fd[0] = vfe_host_listen(base, ST_HOST_STREAM, VFE_TYPE_STREAM);
+	h->listen_fd[1] = vfe_host_listen(base, ST_HOST_SEQPACKET, VFE_TYPE_SEQPACKET);
 	ST_CHECK(h->listen_fd[0] >= 0 && h->listen_fd[1] >= 0);
 }
 
@@ -75,8 +75,8 @@ st_host_open(struct st_host *h, uint32_t port)
 	if (h->nb_ends + 2 >= MAX_FDS)
 		return NULL;
 	st_flow_initiate(&flow, &h->policy, &h->rng);
-	fd = fe_host_connect(
-		st_daemon_uds(h->port), port, flow.seqpacket ? FE_TYPE_SEQPACKET : FE_TYPE_STREAM);
+	fd = vfe_host_connect(st_daemon_uds(h->port), port,
+		flow.seqpacket ? VFE_TYPE_SEQPACKET : VFE_TYPE_STREAM);
 	if (fd == -EAGAIN)
 		return NULL;
 	if (fd < 0)
@@ -91,7 +91,7 @@ static void
 accept_all(struct st_host *h, unsigned int i)
 {
 	while (h->nb_ends + 2 < MAX_FDS) {
-		const int fd = fe_host_accept(h->listen_fd[i]);
+		const int fd = vfe_host_accept(h->listen_fd[i]);
 
 		if (fd == -EAGAIN)
 			return;
@@ -112,7 +112,7 @@ await_answer(struct st_host_end *end)
 		drop_end(end, "given up");
 		return false;
 	}
-	rc = fe_host_connect_finish(end->fd, &host_port);
+	rc = vfe_host_connect_finish(end->fd, &host_port);
 	if (rc == -EAGAIN)
 		return true;
 	if (rc == -ECONNREFUSED) {
@@ -304,8 +304,8 @@ st_host_fini(struct st_host *h)
 		forget(end);
 	close(h->listen_fd[0]);
 	close(h->listen_fd[1]);
-	fe_host_unlink(st_daemon_uds(h->port), ST_HOST_STREAM);
-	fe_host_unlink(st_daemon_uds(h->port), ST_HOST_SEQPACKET);
+	vfe_host_unlink(st_daemon_uds(h->port), ST_HOST_STREAM);
+	vfe_host_unlink(st_daemon_uds(h->port), ST_HOST_SEQPACKET);
 }
 
 void

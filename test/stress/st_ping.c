@@ -65,19 +65,19 @@ guest_has_more(const struct st_guest *g)
 static bool
 guest_has_work(const struct st_guest *g)
 {
-	return fe_vring_nb_used(&g->fe->vrings[FE_QUEUE_TO_GUEST]) > 0 ||
-		(guest_has_more(g) && fe_vring_nb_used(&g->fe->vrings[FE_QUEUE_FROM_GUEST]) > 0);
+	return vfe_vring_nb_used(&g->fe->vrings[VFE_QUEUE_TO_GUEST]) > 0 ||
+		(guest_has_more(g) && vfe_vring_nb_used(&g->fe->vrings[VFE_QUEUE_FROM_GUEST]) > 0);
 }
 
 static bool
 came_to_guest(struct st_pinger *p)
 {
-	struct fe_vring *vr = &p->guest->fe->vrings[FE_QUEUE_TO_GUEST];
+	struct vfe_vring *vr = &p->guest->fe->vrings[VFE_QUEUE_TO_GUEST];
 
 	if (p->armed) {
-		if (fe_vring_drain_calls(vr) == 0)
+		if (vfe_vring_drain_calls(vr) == 0)
 			return false;
-		fe_vring_disable_calls(vr);
+		vfe_vring_disable_calls(vr);
 		p->armed = false;
 		p->nb_armed++;
 	}
@@ -156,9 +156,9 @@ arm_in_time(struct st_pinger *p)
 	p->arm_ns = 0;
 	if (guest_has_more(p->guest))
 		return;
-	p->armed = !fe_vring_enable_calls(&p->guest->fe->vrings[FE_QUEUE_TO_GUEST]);
+	p->armed = !vfe_vring_enable_calls(&p->guest->fe->vrings[VFE_QUEUE_TO_GUEST]);
 	if (!p->armed)
-		fe_vring_disable_calls(&p->guest->fe->vrings[FE_QUEUE_TO_GUEST]);
+		vfe_vring_disable_calls(&p->guest->fe->vrings[VFE_QUEUE_TO_GUEST]);
 	correct_arm_aim(p, !p->armed);
 }
 
@@ -167,7 +167,7 @@ arm_in_time(struct st_pinger *p)
 static void
 step_guest(struct st_pinger *p)
 {
-	const struct fe_vring_stats *stats = &p->guest->fe->vrings[FE_QUEUE_FROM_GUEST].stats;
+	const struct vfe_vring_stats *stats = &p->guest->fe->vrings[VFE_QUEUE_FROM_GUEST].stats;
 	const uint64_t nb_kicks = stats->nb_kicks, nb_sends = nb_kicks + stats->nb_no_kicks;
 
 	st_guest_step(p->guest);
@@ -242,7 +242,7 @@ static void
 disarm(struct st_pinger *p)
 {
 	if (p->armed)
-		fe_vring_disable_calls(&p->guest->fe->vrings[FE_QUEUE_TO_GUEST]);
+		vfe_vring_disable_calls(&p->guest->fe->vrings[VFE_QUEUE_TO_GUEST]);
 	p->armed = false;
 	p->arm_ns = 0;
 }

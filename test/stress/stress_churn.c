@@ -63,7 +63,7 @@ open_from_guest(struct player *p)
 	uint32_t port = any_port(&g->rng, &refused);
 
 	if (refused)
-		end = st_guest_open(g, st_chance(&g->rng, 50) ? FE_CID_HOST : other, port);
+		end = st_guest_open(g, st_chance(&g->rng, 50) ? VFE_CID_HOST : other, port);
 	else if (st_chance(&g->rng, 50))
 		end = st_guest_open_host(g);
 	else

@@ -44,16 +44,16 @@ struct target {
 };
 
 static unsigned int
-ring_targets(struct st_guest *g, enum fe_queue q, struct target *t)
+ring_targets(struct st_guest *g, enum vfe_queue q, struct target *t)
 {
-	struct fe_vring *vr = &g->fe->vrings[q];
+	struct vfe_vring *vr = &g->fe->vrings[q];
 	const uint64_t nb = vr->size;
 
 	t[0] = (struct target){(uint8_t *)vr->desc, nb * sizeof(*vr->desc), 1};
 	t[1] = (struct target){(uint8_t *)vr->avail, 4 + 2 * nb + 2, 2};
 	t[2] = (struct target){(uint8_t *)&vr->avail->ring[0], 2 * nb, 2};
 	t[3] = (struct target){
-		(uint8_t *)vr->indirect, nb * FE_VRING_MAX_SEGS * sizeof(*vr->indirect), 1};
+		(uint8_t *)vr->indirect, nb * VFE_VRING_MAX_SEGS * sizeof(*vr->indirect), 1};
 	return vr->indirect != NULL ? 4 : 3;
 }
 
@@ -91,19 +91,19 @@ hit(uint8_t *va, uint64_t value, uint32_t len)
 static void
 scribble(struct st_guest *g, struct st_rng *rng)
 {
-	const struct fe_guest *fe = g->fe;
+	const struct vfe_guest *fe = g->fe;
 	struct target targets[8], *t;
-	unsigned int nb = ring_targets(g, FE_QUEUE_TO_GUEST, targets);
+	unsigned int nb = ring_targets(g, VFE_QUEUE_TO_GUEST, targets);
 	static const uint8_t lens[] = {1, 2, 2, 4, 8};
 	uint32_t len = lens[st_below(rng, sizeof(lens))];
 	uint64_t off;
 
-	nb += ring_targets(g, FE_QUEUE_FROM_GUEST, targets + nb);
+	nb += ring_targets(g, VFE_QUEUE_FROM_GUEST, targets + nb);
 	if (st_chance(rng, 50)) {
 		/* A header, whose fields are what most code looks at. */
 		const uint32_t slot = st_below(rng, fe->nb_from_guest_slots);
 
-		hit(fe->from_guest_slots[slot].va + st_below(rng, FE_HDR_LEN - len), nasty(rng),
+		hit(fe->from_guest_slots[slot].va + st_below(rng, VFE_HDR_LEN - len), nasty(rng),
 			len);
 		return;
 	}
@@ -133,36 +133,36 @@ play_scribbler(void *arg)
 /* ---- the hostile guest's driver ---- */
 
 static bool
-accept_any(struct fe_conn *conn)
+accept_any(struct vfe_conn *conn)
 {
 	(void)conn;
 	return true;
 }
 
-static const struct fe_guest_ops hostile_ops = {.on_request = accept_any};
+static const struct vfe_guest_ops hostile_ops = {.on_request = accept_any};
 
 static void
 send_any(struct st_guest *g)
 {
-	struct fe_conn *conn;
+	struct vfe_conn *conn;
 	uint32_t i;
 
 	if (g->fe->nb_conns < 3 * NB_MINE) {
 		const uint64_t cid = st_chance(&g->rng, 30)
-			? FE_CID_HOST
+			? VFE_CID_HOST
 			: ST_FIRST_CID + 1 + st_below(&g->rng, NB_GUESTS - 1);
 		const uint32_t port =
-			cid == FE_CID_HOST ? ST_HOST_STREAM : 1 + st_below(&g->rng, 1000);
+			cid == VFE_CID_HOST ? ST_HOST_STREAM : 1 + st_below(&g->rng, 1000);
 
-		fe_conn_open(g->fe, cid, port, FE_TYPE_STREAM, NULL, &conn);
+		vfe_conn_open(g->fe, cid, port, VFE_TYPE_STREAM, NULL, &conn);
 	}
 	for (i = 0; i <= g->fe->bucket_mask; i++) {
 		conn = g->fe->buckets[i];
-		if (conn == NULL || conn->state != FE_CONN_OPEN)
+		if (conn == NULL || conn->state != VFE_CONN_OPEN)
 			continue;
-		fe_conn_send(conn, 1 + st_below(&g->rng, FE_PAYLOAD_MAX), 0);
+		vfe_conn_send(conn, 1 + st_below(&g->rng, VFE_PAYLOAD_MAX), 0);
 		if (st_chance(&g->rng, 1))
-			fe_conn_close(conn);
+			vfe_conn_close(conn);
 	}
 }
 
@@ -176,7 +176,7 @@ one_life(struct hostile *h)
 	ST_CHECK_EQ(pthread_create(&h->scribbler, NULL, play_scribbler, h), 0);
 	while (st_now_us() < end_us) {
 		send_any(g);
-		fe_guest_poll(g->fe, 64);
+		vfe_guest_poll(g->fe, 64);
 		if (st_chance(&g->rng, 20))
 			st_sleep_us(st_below(&g->rng, 200));
 	}
@@ -190,13 +190,13 @@ static void
 next_life(struct st_guest *g)
 {
 	if (st_chance(&g->rng, 50)) {
-		const int rc = fe_guest_stop(g->fe, NULL);
+		const int rc = vfe_guest_stop(g->fe, NULL);
 
 		/* Its used index is not the device's any more. */
 		if (rc != 0 && rc != -EBADMSG)
 			ST_FAIL("%s: stop: %d", g->name, rc);
-		fe_guest_reset(g->fe);
-		ST_CHECK_EQ(fe_guest_start(g->fe), 0);
+		vfe_guest_reset(g->fe);
+		ST_CHECK_EQ(vfe_guest_start(g->fe), 0);
 		return;
 	}
 	st_guest_unplug(g, false);
@@ -227,9 +227,9 @@ junk_step(int *fd, int listen_fd, struct st_rng *rng)
 	static uint8_t buf[1 << 16]; /* one thread */
 
 	if (*fd < 0) {
-		*fd = fe_host_accept(listen_fd);
+		*fd = vfe_host_accept(listen_fd);
 		if (*fd < 0 && st_chance(rng, 10))
-			*fd = fe_host_connect(st_daemon_uds(HOSTILE), 1, FE_TYPE_STREAM);
+			*fd = vfe_host_connect(st_daemon_uds(HOSTILE), 1, VFE_TYPE_STREAM);
 		return;
 	}
 	if (recv(*fd, buf, sizeof(buf), 0) == 0 || st_chance(rng, 1)) {
@@ -244,7 +244,7 @@ static void *
 play_junk_host(void *arg)
 {
 	const int listen_fd =
-		fe_host_listen(st_daemon_uds(HOSTILE), ST_HOST_STREAM, FE_TYPE_STREAM);
+		vfe_host_listen(st_daemon_uds(HOSTILE), ST_HOST_STREAM, VFE_TYPE_STREAM);
 	struct st_rng rng = st_rng(2000);
 	int fds[NB_JUNK];
 	unsigned int i;
@@ -262,7 +262,7 @@ play_junk_host(void *arg)
 			close(fds[i]);
 	}
 	close(listen_fd);
-	fe_host_unlink(st_daemon_uds(HOSTILE), ST_HOST_STREAM);
+	vfe_host_unlink(st_daemon_uds(HOSTILE), ST_HOST_STREAM);
 	return NULL;
 }
 
@@ -290,7 +290,7 @@ play_neighbour(void *arg)
 		}
 	}
 	/* The hostile guest's own numbers of credit are passed on to who talks to it. */
-	st_guest_check_faults(g, FE_FAULT_CREDIT_BACK);
+	st_guest_check_faults(g, VFE_FAULT_CREDIT_BACK);
 	return NULL;
 }
 

@@ -163,9 +163,9 @@ struct one_run {
 
 static const struct one_run runs[] = {
 	{"0@0,1@1", 1, "0", 0, false, false, 30},
-	{"0@0,1@1", 1, "2", FE_F_EVENT_IDX, true, false, 30},
+	{"0@0,1@1", 1, "2", VFE_F_EVENT_IDX, true, false, 30},
 	{"0@0,1@1,2@1", 2, "2", 0, true, false, 24},
-	{"0@0,1@1,2@0", 2, "1", FE_F_EVENT_IDX, false, true, 13},
+	{"0@0,1@1,2@0", 2, "1", VFE_F_EVENT_IDX, false, true, 13},
 };
 
 #define NB_RUNS (sizeof(runs) / sizeof(runs[0]))
@@ -252,7 +252,7 @@ check_starved(const struct st_guest *guests, const struct one_run *r)
 	unsigned int i;
 
 	for (i = 0; i < NB_PORTS; i++)
-		nb_kicks += guests[i].fe->vrings[FE_QUEUE_TO_GUEST].stats.nb_kicks;
+		nb_kicks += guests[i].fe->vrings[VFE_QUEUE_TO_GUEST].stats.nb_kicks;
 	if (!r->small)
 		return;
 	printf("kicks for RX buffers: %" PRIu64 "\n", nb_kicks);
@@ -275,7 +275,7 @@ play_run(const struct one_run *r)
 	unsigned int i;
 
 	printf("--lcores %s --spin-us %s, EVENT_IDX %s%s\n", r->lcores, r->spin_us,
-		r->features & FE_F_EVENT_IDX ? "off" : "on", r->small ? ", few buffers" : "");
+		r->features & VFE_F_EVENT_IDX ? "off" : "on", r->small ? ", few buffers" : "");
 	/* The guests of a pair are on different lcores, where there are. */
 	for (i = 0; i < NB_PORTS; i++)
 		conf.lcore[i] = 1 + i % r->nb_polling;
@@ -322,7 +322,7 @@ play_with_threads(void)
 	for (i = 0; i < ST_PAIR_NB_GUESTS; i++) {
 		/* Both ways to ask for calls and kicks. */
 		plug(&guests[i], names[i], i,
-			&(struct one_run){.features = i == 1 ? FE_F_EVENT_IDX : 0});
+			&(struct one_run){.features = i == 1 ? VFE_F_EVENT_IDX : 0});
 		guests[i].wait_ms = (int)(st_stall_us() / 1000);
 	}
 	st_host_init(&host, "host", 2, ST_PAIR_NB_GUESTS);

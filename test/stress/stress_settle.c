@@ -38,13 +38,13 @@ struct player {
 static void
 pause_rings(struct st_guest *g)
 {
-	const int rc = fe_guest_stop(g->fe, NULL);
+	const int rc = vfe_guest_stop(g->fe, NULL);
 
 	if (rc != 0)
 		ST_FAIL("%s: stop: %d", g->name, rc);
 	if (st_chance(&g->rng, 50))
 		st_sleep_us(st_below(&g->rng, 3000));
-	ST_CHECK_EQ(fe_guest_start(g->fe), 0);
+	ST_CHECK_EQ(vfe_guest_start(g->fe), 0);
 }
 
 static void
@@ -58,16 +58,16 @@ operate(struct player *p)
 		pause_rings(g);
 		break;
 	case OP_SAME_TABLE:
-		ST_CHECK_EQ(fe_vu_set_mem_table(&g->fe->vu, &g->fe->mem), 0);
+		ST_CHECK_EQ(vfe_vu_set_mem_table(&g->fe->vu, &g->fe->mem), 0);
 		break;
 	case OP_HOTPLUG:
 		/* All regions are mapped anew, at other places. */
-		ST_CHECK_EQ(fe_guest_change_memory(g->fe, p->grown ? 0 : HOTPLUG), 0);
+		ST_CHECK_EQ(vfe_guest_change_memory(g->fe, p->grown ? 0 : HOTPLUG), 0);
 		p->grown = !p->grown;
 		break;
 	case OP_CALLS:
-		ST_CHECK_EQ(fe_guest_replace_call(g->fe, FE_QUEUE_TO_GUEST), 0);
-		ST_CHECK_EQ(fe_guest_replace_call(g->fe, FE_QUEUE_FROM_GUEST), 0);
+		ST_CHECK_EQ(vfe_guest_replace_call(g->fe, VFE_QUEUE_TO_GUEST), 0);
+		ST_CHECK_EQ(vfe_guest_replace_call(g->fe, VFE_QUEUE_FROM_GUEST), 0);
 		break;
 	case NB_OPS:
 		break;

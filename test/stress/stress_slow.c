@@ -79,7 +79,7 @@ open_some(struct st_guest *g)
 			open_one(g, i);
 	}
 	g->policy.max_len = MAX_LEN / 8;
-	if (nb_mine_to(g, FE_CID_HOST) < NB_TO_OTHERS)
+	if (nb_mine_to(g, VFE_CID_HOST) < NB_TO_OTHERS)
 		st_guest_open_host(g);
 }
 

@@ -51,41 +51,42 @@ static void
 break_off(struct st_guest *g)
 {
 	const unsigned int nb_steps = st_below(&g->rng, 7);
-	struct fe_mem mem = {0};
+	struct vfe_mem mem = {0};
 	uint64_t value = 0, cid;
-	struct fe_vu vu;
+	struct vfe_vu vu;
 	unsigned int i;
 	int rc;
 
-	ST_CHECK_EQ(fe_vu_connect(&vu, st_daemon_iface(g->port), g->conf.timeout_ms), 0);
-	ST_CHECK(fe_mem_add(&mem, 1u << 20, 1u << 20) == 0);
+	ST_CHECK_EQ(vfe_vu_connect(&vu, st_daemon_iface(g->port), g->conf.timeout_ms), 0);
+	ST_CHECK(vfe_mem_add(&mem, 1u << 20, 1u << 20) == 0);
 	for (i = 0, rc = 0; i < nb_steps && rc == 0; i++) {
 		switch (i) {
 		case 0:
-			rc = fe_vu_get_features(&vu, &value);
+			rc = vfe_vu_get_features(&vu, &value);
 			break;
 		case 1:
-			rc = fe_vu_set_protocol_features(&vu, FE_VU_PF_CONFIG | FE_VU_PF_REPLY_ACK);
+			rc = vfe_vu_set_protocol_features(
+				&vu, VFE_VU_PF_CONFIG | VFE_VU_PF_REPLY_ACK);
 			break;
 		case 2:
-			rc = fe_vu_get_config(&vu, &cid, sizeof(cid));
+			rc = vfe_vu_get_config(&vu, &cid, sizeof(cid));
 			break;
 		case 3:
-			rc = fe_vu_set_features(&vu, FE_F_VERSION_1 | FE_F_PROTOCOL_FEATURES);
+			rc = vfe_vu_set_features(&vu, VFE_F_VERSION_1 | VFE_F_PROTOCOL_FEATURES);
 			break;
 		case 4:
-			rc = fe_vu_set_mem_table(&vu, &mem);
+			rc = vfe_vu_set_mem_table(&vu, &mem);
 			break;
 		default:
-			rc = fe_vu_set_vring_num(&vu, i & 1, 128);
+			rc = vfe_vu_set_vring_num(&vu, i & 1, 128);
 			break;
 		}
 	}
 	/* Refused while the daemon still sees the last front end. */
 	if (rc != 0 && rc != -ECONNRESET && rc != -EPIPE)
 		ST_FAIL("%s: step %u of the handshake: %d", g->name, i, rc);
-	fe_vu_close(&vu);
-	fe_mem_free(&mem);
+	vfe_vu_close(&vu);
+	vfe_mem_free(&mem);
 }
 
 /* The driver forgets everything and binds anew; the front end stays. */
@@ -94,11 +95,11 @@ rebind(struct st_guest *g)
 {
 	struct st_guest_end *end;
 
-	ST_CHECK_EQ(fe_guest_stop(g->fe, NULL), 0);
+	ST_CHECK_EQ(vfe_guest_stop(g->fe, NULL), 0);
 	while ((end = TAILQ_FIRST(&g->ends)) != NULL)
 		st_guest_forget(end);
-	fe_guest_reset(g->fe);
-	ST_CHECK_EQ(fe_guest_start(g->fe), 0);
+	vfe_guest_reset(g->fe);
+	ST_CHECK_EQ(vfe_guest_start(g->fe), 0);
 }
 
 static void
@@ -113,7 +114,7 @@ restless_life(struct player *p)
 		open_some(g);
 		st_guest_turn(g);
 	} while (st_now_us() < end_us);
-	st_guest_check_faults(g, FE_NB_FAULTS);
+	st_guest_check_faults(g, VFE_NB_FAULTS);
 	switch (st_below(&g->rng, 8)) {
 	case 0:
 		st_guest_unplug(g, true);

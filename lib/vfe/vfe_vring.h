@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef VFE_VRING_H
+#define VFE_VRING_H
+
+/**
+ * @file
+ * The driver's side of a ring, split or packed: buffers of any shape in, used buffers out,
+ * notifications in both directions with either way to suppress them.
+ *
+ * Virtio 1.2, sections 2.7 and 2.8.
+ *
+ * Context: one thread per ring. The device works on the same memory at the same time; the avail
+ * index is the one release, the used index the one acquire (packed: the descriptors' flags).
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vfe_mem.h"
+
+#define VFE_VRING_MAX_SIZE 32768u
+#define VFE_VRING_MAX_SEGS 40u /**< Segments of one buffer. */
+
+#define VFE_DESC_NEXT     1u
+#define VFE_DESC_WRITE    2u
+#define VFE_DESC_INDIRECT 4u
+
+#define VFE_AVAIL_NO_INTERRUPT 1u
+#define VFE_USED_NO_NOTIFY     1u
+
+struct vfe_vring_desc {
+	uint64_t gpa;
+	uint32_t len;
+	uint16_t flags;
+	uint16_t next;
+};
+
+struct vfe_vring_avail {
+	uint16_t flags;
+	uint16_t idx;
+	uint16_t ring[]; /* followed by used_event */
+};
+
+struct vfe_vring_used_elem {
+	uint32_t id;
+	uint32_t len;
+};
+
+struct vfe_vring_used {
+	uint16_t flags;
+	uint16_t idx;
+	struct vfe_vring_used_elem ring[]; /* followed by avail_event */
+};
+
+/** One piece of a buffer. */
+struct vfe_seg {
+	uint64_t gpa;
+	uint32_t len;
+	bool to_guest; /**< The device writes it. */
+};
+
+/** What the driver remembers of a chain that the device holds, by the chain's first descriptor. */
+struct vfe_vring_head {
+	uint32_t cookie;
+	uint16_t nb_desc; /**< 0: not with the device. */
+	uint16_t last;    /**< Last descriptor of the chain in the free list's links. */
+};
+
+struct vfe_vring_stats {
+	uint64_t nb_added;
+	uint64_t nb_used;
+	uint64_t nb_kicks;    /**< Kicks written. */
+	uint64_t nb_no_kicks; /**< Publications for which the device wanted none. */
+	uint64_t nb_bad_used; /**< Used elements that name no chain of ours. */
+};
+
+struct vfe_vring {
+	struct vfe_vring_desc *desc;
+	struct vfe_vring_avail *avail;
+	struct vfe_vring_used *used;
+	struct vfe_vring_desc *indirect; /**< VFE_VRING_MAX_SEGS per descriptor, or NULL. */
+	uint64_t indirect_gpa;
+	struct vfe_vring_head *heads;
+	uint16_t *next; /**< Links of the free list; the ring's own are never read back. */
+	uint16_t size;
+	uint16_t mask;
+	uint16_t free_head;
+	uint16_t nb_free;
+	uint16_t avail_idx;     /**< Next avail entry, not yet published. */
+	uint16_t published_idx; /**< Avail index that the device sees. */
+	uint16_t kicked_idx;    /**< Avail index at the last decision about a kick. */
+	uint16_t used_idx;      /**< Next used entry to take. */
+	bool event_idx;
+	bool packed;            /**< Then the indices count descriptors. */
+	uint16_t first_flags;   /**< Packed: of the first descriptor that is not published. */
+	uint16_t nb_chains;     /**< Packed: chains that the device holds. */
+	uint16_t nb_new_chains; /**< Packed: chains that are not published. */
+	int kick_fd;
+	int call_fd;
+	struct vfe_vring_stats stats;
+};
+
+struct vfe_vring_conf {
+	uint16_t size;       /**< Power of two up to VFE_VRING_MAX_SIZE. */
+	unsigned int region; /**< Region of the guest memory that the ring lies in. */
+	bool event_idx;
+	bool packed;
+	bool indirect; /**< Tables for indirect descriptors are set up. */
+};
+
+/** @return bytes of guest memory that vfe_vring_init() takes, alignment included */
+uint64_t vfe_vring_mem_len(const struct vfe_vring_conf *conf);
+
+/**
+ * Lays an empty ring out in @p mem, with call and kick descriptors of its own.
+ *
+ * @return 0, -EINVAL for a size that cannot be, -ENOMEM, or what eventfd() says
+ */
+int vfe_vring_init(struct vfe_vring *vr, struct vfe_mem *mem, const struct vfe_vring_conf *conf);
+
+/** Closes the descriptors and frees the bookkeeping; the ring's memory goes with vfe_mem_free(). */
+void vfe_vring_fini(struct vfe_vring *vr);
+
+/**
+ * Empties the ring as a driver does when it resets the device: indices 0, everything free.
+ * The device must have stopped.
+ */
+void vfe_vring_reset(struct vfe_vring *vr);
+
+/**
+ * Adds one buffer. The device does not see it before vfe_vring_publish().
+ *
+ * @param segs device-readable ones first
+ * @param nb_segs 1 to VFE_VRING_MAX_SEGS
+ * @param cookie comes back from vfe_vring_get()
+ * @param indirect put the segments in an indirect table, one descriptor in the ring
+ * @return 0, or -ENOSPC when there are not enough free descriptors
+ */
+int vfe_vring_add(struct vfe_vring *vr, const struct vfe_seg *segs, unsigned int nb_segs,
+	uint32_t cookie, bool indirect);
+
+/** Shows the device everything that was added. */
+void vfe_vring_publish(struct vfe_vring *vr);
+
+/**
+ * Kicks when the device wants it for what was published since the last call.
+ *
+ * @return whether a kick was written
+ */
+bool vfe_vring_kick(struct vfe_vring *vr);
+
+/** Writes a kick whatever the device asked for. */
+void vfe_vring_kick_always(struct vfe_vring *vr);
+
+/**
+ * Takes the next used buffer.
+ *
+ * @param cookie what vfe_vring_add() was given
+ * @param len bytes that the device says it wrote; not checked
+ * @return 1, 0 when there is none, -EPROTO for an element that names no chain of ours (counted,
+ *         skipped)
+ */
+int vfe_vring_get(struct vfe_vring *vr, uint32_t *cookie, uint32_t *len);
+
+/** @return used buffers that wait for vfe_vring_get(); packed: 1 when there are any */
+uint16_t vfe_vring_nb_used(const struct vfe_vring *vr);
+
+/**
+ * Asks for a call at the next used buffer.
+ *
+ * @return whether buffers are there already, in which case the call may not come
+ */
+bool vfe_vring_enable_calls(struct vfe_vring *vr);
+
+/** Asks for no calls. With EVENT_IDX one in 65,536 buffers may still give one. */
+void vfe_vring_disable_calls(struct vfe_vring *vr);
+
+/** Empties the call descriptor. @return calls since it was emptied last */
+uint64_t vfe_vring_drain_calls(struct vfe_vring *vr);
+
+/**
+ * @return where the device stands when it has given back all that it took, as SET_VRING_BASE and
+ *         GET_VRING_BASE have it
+ */
+uint16_t vfe_vring_base(const struct vfe_vring *vr);
+
+/** @return chains that the device holds */
+uint16_t vfe_vring_nb_held(const struct vfe_vring *vr);
+
+#endif /* VFE_VRING_H */
