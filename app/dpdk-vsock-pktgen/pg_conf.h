@@ -13,8 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "vfe_layout.h"
-#include "vfe_wire.h"
+#include "vfe.h"
 #include "pg_sizes.h"
 
 #define PG_MAX_GUESTS 512u

@@ -9,8 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "vfe_host.h"
-#include "vfe_pattern.h"
+#include "vfe.h"
 #include "pg_run.h"
 
 #define SLAB_NB_ENDS  256u

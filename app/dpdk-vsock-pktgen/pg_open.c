@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-#include "vfe_host.h"
+#include "vfe.h"
 #include "pg_run.h"
 
 #define PREAMBLE_MARK 0x7673706bu

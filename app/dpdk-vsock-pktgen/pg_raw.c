@@ -14,7 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "vfe_pattern.h"
+#include "vfe.h"
 #include "pg_conf.h"
 #include "pg_result.h"
 #include "pg_run.h"

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "vfe_guest.h"
+#include "vfe.h"
 #include "pg_cpu.h"
 #include "pg_hist.h"
 

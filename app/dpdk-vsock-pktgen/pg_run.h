@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "vfe_guest.h"
+#include "vfe.h"
 #include "pg_conf.h"
 #include "pg_result.h"
 #include "pg_scenario.h"

@@ -9,7 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "vfe_host.h"
+#include "vfe.h"
 #include "pg_run.h"
 
 static int

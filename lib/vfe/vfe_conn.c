@@ -1,170 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "vfe_priv.h"
+#include "vfe_conn.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
-#define MIN_BUCKETS   64u
-#define SLAB_NB_CONNS 256u
-#define FIRST_PORT    (1u << 16)
-
-static uint32_t
-hash_tuple(uint64_t peer_cid, uint32_t peer_port, uint32_t local_port)
-{
-	uint64_t h = peer_cid * UINT64_C(0x9e3779b97f4a7c15);
-
-	h = (h ^ peer_port) * UINT64_C(0xbf58476d1ce4e5b9);
-	h = (h ^ (h >> 31) ^ local_port) * UINT64_C(0x94d049bb133111eb);
-	return (uint32_t)(h >> 32);
-}
-
-int
-vfe_conn_table_init(struct vfe_guest *g)
-{
-	g->buckets = calloc(MIN_BUCKETS, sizeof(*g->buckets));
-	g->bucket_mask = MIN_BUCKETS - 1;
-	g->next_port = FIRST_PORT;
-	return g->buckets == NULL ? -ENOMEM : 0;
-}
-
-void
-vfe_conn_table_clear(struct vfe_guest *g)
-{
-	uint32_t i;
-
-	if (g->buckets == NULL)
-		return;
-	for (i = 0; i <= g->bucket_mask; i++) {
-		while (g->buckets[i] != NULL)
-			vfe_conn_free(g->buckets[i]);
-	}
-}
-
-void
-vfe_conn_table_fini(struct vfe_guest *g)
-{
-	uint32_t i;
-
-	for (i = 0; i < g->nb_slabs; i++)
-		free(g->slabs[i]);
-	free(g->slabs);
-	free(g->buckets);
-	g->slabs = NULL;
-	g->buckets = NULL;
-}
-
-static struct vfe_conn **
-bucket_of(const struct vfe_guest *g, const struct vfe_conn *conn)
-{
-	return &g->buckets[hash_tuple(conn->peer_cid, conn->peer_port, conn->local_port) &
-		g->bucket_mask];
-}
-
-/* Longer chains are all that a failure costs. */
-static void
-grow_table(struct vfe_guest *g)
-{
-	const uint32_t old_mask = g->bucket_mask;
-	struct vfe_conn **old = g->buckets;
-	uint32_t i;
-
-	g->buckets = calloc(2 * ((size_t)old_mask + 1), sizeof(*g->buckets));
-	if (g->buckets == NULL) {
-		g->buckets = old;
-		return;
-	}
-	g->bucket_mask = 2 * old_mask + 1;
-	for (i = 0; i <= old_mask; i++) {
-		while (old[i] != NULL) {
-			struct vfe_conn *conn = old[i];
-			struct vfe_conn **bucket = bucket_of(g, conn);
-
-			old[i] = conn->hash_next;
-			conn->hash_next = *bucket;
-			*bucket = conn;
-		}
-	}
-	free(old);
-}
-
-static int
-add_slab(struct vfe_guest *g)
-{
-	struct vfe_conn *slab;
-	void **slabs;
-	uint32_t i;
-
-	slabs = realloc(g->slabs, (g->nb_slabs + 1) * sizeof(*slabs));
-	if (slabs == NULL)
-		return -ENOMEM;
-	g->slabs = slabs;
-	slab = calloc(SLAB_NB_CONNS, sizeof(*slab));
-	if (slab == NULL)
-		return -ENOMEM;
-	g->slabs[g->nb_slabs++] = slab;
-	for (i = 0; i < SLAB_NB_CONNS; i++) {
-		slab[i].hash_next = g->free_conns;
-		g->free_conns = &slab[i];
-	}
-	return 0;
-}
-
-struct vfe_conn *
-vfe_conn_find(const struct vfe_guest *g, uint64_t peer_cid, uint32_t peer_port, uint32_t local_port)
-{
-	struct vfe_conn *conn =
-		g->buckets[hash_tuple(peer_cid, peer_port, local_port) & g->bucket_mask];
-
-	while (conn != NULL &&
-		(conn->peer_cid != peer_cid || conn->peer_port != peer_port ||
-			conn->local_port != local_port))
-		conn = conn->hash_next;
-	return conn;
-}
-
-struct vfe_conn *
-vfe_conn_new(struct vfe_guest *g, uint64_t peer_cid, uint32_t peer_port, uint32_t local_port,
-	uint16_t type)
-{
-	struct vfe_conn *conn, **bucket;
-
-	if (g->free_conns == NULL && add_slab(g) < 0)
-		return NULL;
-	if (g->nb_conns > g->bucket_mask)
-		grow_table(g);
-	conn = g->free_conns;
-	g->free_conns = conn->hash_next;
-	*conn = (struct vfe_conn){
-		.guest = g,
-		.peer_cid = peer_cid,
-		.peer_port = peer_port,
-		.local_port = local_port,
-		.type = type,
-		.buf_alloc = g->conf.buf_alloc,
-	};
-	bucket = bucket_of(g, conn);
-	conn->hash_next = *bucket;
-	*bucket = conn;
-	g->nb_conns++;
-	return conn;
-}
-
-void
-vfe_conn_free(struct vfe_conn *conn)
-{
-	struct vfe_guest *g = conn->guest;
-	struct vfe_conn **link = bucket_of(g, conn);
-
-	while (*link != conn)
-		link = &(*link)->hash_next;
-	*link = conn->hash_next;
-	if (g->active == conn)
-		g->active = NULL;
-	conn->hash_next = g->free_conns;
-	g->free_conns = conn;
-	g->nb_conns--;
-}
+#include "vfe_table.h"
+#include "vfe_tx.h"
 
 int
 vfe_conn_open(struct vfe_guest *g, uint64_t peer_cid, uint32_t peer_port, enum vfe_type type,
@@ -173,23 +13,23 @@ vfe_conn_open(struct vfe_guest *g, uint64_t peer_cid, uint32_t peer_port, enum v
 	struct vfe_conn *conn;
 	int rc;
 
-	while (vfe_conn_find(g, peer_cid, peer_port, g->next_port) != NULL) {
-		if (++g->next_port < FIRST_PORT || g->next_port == UINT32_MAX)
-			g->next_port = FIRST_PORT;
+	while (vfe_table_find(g, peer_cid, peer_port, g->next_port) != NULL) {
+		if (++g->next_port < VFE_TABLE_FIRST_PORT || g->next_port == UINT32_MAX)
+			g->next_port = VFE_TABLE_FIRST_PORT;
 	}
-	conn = vfe_conn_new(g, peer_cid, peer_port, g->next_port, (uint16_t)type);
+	conn = vfe_table_add(g, peer_cid, peer_port, g->next_port, (uint16_t)type);
 	if (conn == NULL)
 		return -ENOMEM;
 	conn->user = user;
 	conn->state = VFE_CONN_REQUESTED;
 	rc = vfe_tx_conn_ctrl(conn, VFE_OP_REQUEST, 0);
 	if (rc < 0) {
-		vfe_conn_free(conn);
+		vfe_table_remove(conn);
 		return rc;
 	}
 	/* A port rests as long as can be before it is used again. */
 	if (++g->next_port == UINT32_MAX)
-		g->next_port = FIRST_PORT;
+		g->next_port = VFE_TABLE_FIRST_PORT;
 	*out = conn;
 	return 0;
 }
@@ -203,29 +43,35 @@ vfe_conn_credit(const struct vfe_conn *conn)
 int
 vfe_conn_send(struct vfe_conn *conn, uint32_t len, uint32_t flags)
 {
-	return vfe_tx_data(conn, NULL, len, flags);
-}
+	const uint32_t max_payload = conn->guest->max_payload;
+	const uint32_t credit = vfe_conn_credit(conn);
+	int rc;
 
-int
-vfe_conn_send_buf(struct vfe_conn *conn, const void *buf, uint32_t len, uint32_t flags)
-{
-	return vfe_tx_data(conn, buf, len, flags);
-}
-
-int
-vfe_conn_tell_credit(struct vfe_conn *conn)
-{
-	if (conn->fwd_cnt - conn->told_fwd_cnt < conn->buf_alloc / 2 ||
-		conn->fwd_cnt == conn->told_fwd_cnt)
-		return 0;
-	return vfe_tx_conn_ctrl(conn, VFE_OP_CREDIT_UPDATE, 0);
+	if (conn->state != VFE_CONN_OPEN || conn->shutdown_sent & VFE_SHUTDOWN_SEND ||
+		conn->shutdown_got & VFE_SHUTDOWN_RECV)
+		return -EPIPE;
+	if (conn->type == VFE_TYPE_SEQPACKET) {
+		if (len > max_payload)
+			return -EMSGSIZE;
+		if (len > credit)
+			return -EAGAIN;
+	} else {
+		if (len > max_payload)
+			len = max_payload;
+		if (len > credit)
+			len = credit;
+		if (len == 0)
+			return -EAGAIN;
+	}
+	rc = vfe_tx_conn_data(conn, len, flags);
+	return rc < 0 ? rc : (int)len;
 }
 
 int
 vfe_conn_consume(struct vfe_conn *conn, uint32_t len)
 {
 	conn->fwd_cnt += len;
-	return vfe_conn_tell_credit(conn);
+	return vfe_tx_conn_credit(conn);
 }
 
 int
@@ -267,6 +113,6 @@ vfe_conn_reset(struct vfe_conn *conn)
 	int rc = vfe_tx_conn_ctrl(conn, VFE_OP_RST, 0);
 
 	if (rc == 0)
-		vfe_conn_free(conn);
+		vfe_table_remove(conn);
 	return rc;
 }

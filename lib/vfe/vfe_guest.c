@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "vfe_guest.h"
-#include "vfe_priv.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -10,6 +9,12 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "vfe_rx.h"
+#include "vfe_setup.h"
+#include "vfe_table.h"
+#include "vfe_tx.h"
+#include "vfe_vring.h"
 
 #define DEFAULT_TIMEOUT_MS 5000
 #define DEFAULT_RING_SIZE  128u
@@ -123,7 +128,7 @@ vfe_guest_create(const struct vfe_guest_conf *conf, struct vfe_guest **out)
 	rc = -EINVAL;
 	if (g->conf.nb_queues < 2 || g->conf.nb_queues > VFE_NB_QUEUES || g->conf.nb_regions > 4)
 		goto fail;
-	rc = vfe_conn_table_init(g);
+	rc = vfe_table_init(g);
 	if (rc < 0)
 		goto fail;
 	if (g->conf.path != NULL)
@@ -169,7 +174,7 @@ vfe_guest_destroy(struct vfe_guest *g)
 	vfe_vu_close(&g->vu);
 	for (q = 0; q < VFE_NB_QUEUES; q++)
 		vfe_vring_fini(&g->vrings[q]);
-	vfe_conn_table_fini(g);
+	vfe_table_fini(g);
 	free(g->to_guest_slots);
 	free(g->from_guest_slots);
 	free(g->free_slots);
@@ -281,7 +286,7 @@ vfe_guest_reset(struct vfe_guest *g)
 	unsigned int q;
 
 	assert(!g->running);
-	vfe_conn_table_clear(g);
+	vfe_table_clear(g);
 	g->reset_some = true;
 	for (q = 0; q < g->conf.nb_queues; q++)
 		vfe_vring_reset(&g->vrings[q]);
@@ -294,7 +299,7 @@ vfe_guest_change_memory(struct vfe_guest *g, uint64_t len)
 	int rc;
 
 	if (len > 0) {
-		rc = vfe_mem_add(&g->mem, VFE_REGION_GPA(g->mem.nb_regions), len);
+		rc = vfe_mem_add(&g->mem, VFE_SETUP_REGION_GPA(g->mem.nb_regions), len);
 		return rc < 0 ? rc : vfe_vu_set_mem_table(&g->vu, &g->mem);
 	}
 	if (g->mem.nb_regions == g->conf.nb_regions)
@@ -335,13 +340,25 @@ poll_events(struct vfe_guest *g)
 	unsigned int nb = 0;
 
 	while (vfe_vring_get(vr, &event, &len) > 0) {
-		memcpy(&id, g->events + event * VFE_EVENT_LEN, sizeof(id));
+		memcpy(&id, g->events + event * VFE_SETUP_EVENT_LEN, sizeof(id));
 		if (len >= sizeof(id) && g->ops->on_event != NULL)
 			g->ops->on_event(g, le32toh(id));
 		vfe_setup_post_event(g, event);
 		nb++;
 	}
 	return nb;
+}
+
+void
+vfe_guest_flush(struct vfe_guest *g)
+{
+	unsigned int q;
+
+	vfe_tx_ctrl_flush(g);
+	for (q = 0; q < g->conf.nb_queues; q++) {
+		vfe_vring_publish(&g->vrings[q]);
+		vfe_vring_kick(&g->vrings[q]);
+	}
 }
 
 unsigned int

@@ -86,44 +86,24 @@ void
 vfe_layout_write(const struct vfe_layout *layout, uint8_t *slot, uint32_t off, const void *from,
 	uint32_t len)
 {
+	struct iovec iov[VFE_VRING_MAX_SEGS];
+	const unsigned int nb_iov = vfe_layout_iov(layout, slot, off, len, iov);
 	const uint8_t *src = from;
 	unsigned int i;
 
-	for (i = 0; i < layout->nb_segs && len > 0; i++) {
-		const uint32_t cap = layout->cap[i];
-		uint32_t n;
-
-		if (off >= cap) {
-			off -= cap;
-			continue;
-		}
-		n = cap - off < len ? cap - off : len;
-		memcpy(slot + layout->pos[i] + off, src, n);
-		src += n;
-		len -= n;
-		off = 0;
-	}
+	for (i = 0; i < nb_iov; src += iov[i++].iov_len)
+		memcpy(iov[i].iov_base, src, iov[i].iov_len);
 }
 
 void
 vfe_layout_read(
 	const struct vfe_layout *layout, const uint8_t *slot, uint32_t off, void *to, uint32_t len)
 {
+	struct iovec iov[VFE_VRING_MAX_SEGS];
+	const unsigned int nb_iov = vfe_layout_iov(layout, slot, off, len, iov);
 	uint8_t *dst = to;
 	unsigned int i;
 
-	for (i = 0; i < layout->nb_segs && len > 0; i++) {
-		const uint32_t cap = layout->cap[i];
-		uint32_t n;
-
-		if (off >= cap) {
-			off -= cap;
-			continue;
-		}
-		n = cap - off < len ? cap - off : len;
-		memcpy(dst, slot + layout->pos[i] + off, n);
-		dst += n;
-		len -= n;
-		off = 0;
-	}
+	for (i = 0; i < nb_iov; dst += iov[i++].iov_len)
+		memcpy(dst, iov[i].iov_base, iov[i].iov_len);
 }

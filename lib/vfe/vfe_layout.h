@@ -16,8 +16,9 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
-#include "vfe_vring.h"
+#include "vfe_ring.h"
 
 #define VFE_SHAPE_MAX_FIXED 16u
 
@@ -51,11 +52,45 @@ int vfe_shape_parse(const char *text, struct vfe_shape *shape);
  */
 int vfe_layout_make(struct vfe_layout *layout, const struct vfe_shape *shape, uint32_t max_len);
 
-/** Copies @p len bytes into a buffer's pieces, from byte @p off of the string they form. */
+/**
+ * Lists the pieces of a buffer that hold the bytes @p off to @p off + @p len of the string that the
+ * pieces form.
+ *
+ * @param slot the buffer's memory
+ * @param iov room for VFE_VRING_MAX_SEGS elements
+ * @return number of elements written
+ */
+static inline unsigned int
+vfe_layout_iov(const struct vfe_layout *layout, const uint8_t *slot, uint32_t off, uint32_t len,
+	struct iovec *iov)
+{
+	unsigned int i, nb_iov = 0;
+
+	for (i = 0; i < layout->nb_segs && len > 0; i++) {
+		const uint32_t cap = layout->cap[i];
+		uint32_t n;
+
+		if (off >= cap) {
+			off -= cap;
+			continue;
+		}
+		n = cap - off < len ? cap - off : len;
+		/* struct iovec has no const. */
+		iov[nb_iov++] = (struct iovec){
+			.iov_base = (void *)(uintptr_t)(slot + layout->pos[i] + off),
+			.iov_len = n,
+		};
+		len -= n;
+		off = 0;
+	}
+	return nb_iov;
+}
+
+/** Copies @p len bytes into a buffer's pieces, from byte @p off of the string that they form. */
 void vfe_layout_write(const struct vfe_layout *layout, uint8_t *slot, uint32_t off,
 	const void *from, uint32_t len);
 
-/** Copies @p len bytes out of a buffer's pieces. */
+/** Copies @p len bytes out of a buffer's pieces, from byte @p off of the string they form. */
 void vfe_layout_read(
 	const struct vfe_layout *layout, const uint8_t *slot, uint32_t off, void *to, uint32_t len);
 

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define VFE_MEM_MAX_REGIONS 8u
+#define VFE_MEM_MAX_REGIONS 8u /**< As many as one vhost-user message can name. */
 
 struct vfe_mem_region {
 	uint64_t gpa; /**< Guest address of the first byte. */

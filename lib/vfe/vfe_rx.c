@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "vfe_priv.h"
+#include "vfe_rx.h"
 
-#include <errno.h>
+#include "vfe_table.h"
+#include "vfe_tx.h"
+#include "vfe_vring.h"
 
 int
 vfe_rx_post(struct vfe_guest *g, uint32_t slot_idx)
@@ -25,14 +27,7 @@ vfe_rx_post(struct vfe_guest *g, uint32_t slot_idx)
 static void
 send_rst(struct vfe_guest *g, const struct vfe_hdr *to)
 {
-	const struct vfe_hdr hdr = {
-		.src_cid = to->dst_cid,
-		.dst_cid = to->src_cid,
-		.src_port = to->dst_port,
-		.dst_port = to->src_port,
-		.type = to->type,
-		.op = VFE_OP_RST,
-	};
+	const struct vfe_hdr hdr = vfe_hdr_reply(to, VFE_OP_RST);
 
 	/* Room was looked for before the packet was taken. */
 	vfe_tx_ctrl(g, &hdr);
@@ -56,7 +51,7 @@ conn_over(struct vfe_conn *conn, bool by_peer_rst)
 	if (g->ops->on_close != NULL)
 		g->ops->on_close(conn, by_peer_rst);
 	if (g->active == conn)
-		vfe_conn_free(conn);
+		vfe_table_remove(conn);
 }
 
 static void
@@ -65,7 +60,7 @@ rx_request(struct vfe_guest *g, const struct vfe_hdr *hdr)
 	struct vfe_conn *conn = NULL;
 
 	if (g->ops->on_request != NULL)
-		conn = vfe_conn_new(g, hdr->src_cid, hdr->src_port, hdr->dst_port, hdr->type);
+		conn = vfe_table_add(g, hdr->src_cid, hdr->src_port, hdr->dst_port, hdr->type);
 	if (conn == NULL) {
 		send_rst(g, hdr);
 		return;
@@ -73,7 +68,7 @@ rx_request(struct vfe_guest *g, const struct vfe_hdr *hdr)
 	conn->peer_buf_alloc = hdr->buf_alloc;
 	conn->peer_fwd_cnt = hdr->fwd_cnt;
 	if (!g->ops->on_request(conn)) {
-		vfe_conn_free(conn);
+		vfe_table_remove(conn);
 		send_rst(g, hdr);
 		return;
 	}
@@ -106,7 +101,7 @@ rx_data(struct vfe_conn *conn, const struct vfe_hdr *hdr, const struct vfe_data 
 	conn->rx_len += data->len;
 	if (!conn->hold_data || conn->state != VFE_CONN_OPEN) {
 		conn->fwd_cnt += data->len;
-		vfe_conn_tell_credit(conn);
+		vfe_tx_conn_credit(conn);
 	}
 }
 
@@ -186,7 +181,7 @@ rx_dispatch(struct vfe_guest *g, const struct vfe_hdr *hdr, const struct vfe_dat
 		g->stats.faults[VFE_FAULT_WRONG_TYPE]++;
 		return;
 	}
-	conn = vfe_conn_find(g, hdr->src_cid, hdr->src_port, hdr->dst_port);
+	conn = vfe_table_find(g, hdr->src_cid, hdr->src_port, hdr->dst_port);
 	if (conn != NULL) {
 		rx_conn(conn, hdr, data);
 		g->active = NULL;
@@ -197,33 +192,6 @@ rx_dispatch(struct vfe_guest *g, const struct vfe_hdr *hdr, const struct vfe_dat
 		/* After a reset of ours the other side's packets may still be under way. */
 		g->stats.faults[VFE_FAULT_NO_CONNECTION] += !g->reset_some;
 		send_rst(g, hdr);
-	}
-}
-
-/* The payload's pieces, behind the header. */
-static void
-payload_iov(const struct vfe_layout *layout, const struct vfe_slot *slot, uint32_t len,
-	struct iovec *iov, struct vfe_data *data)
-{
-	uint32_t skip = VFE_HDR_LEN;
-	unsigned int i;
-
-	data->iov = iov;
-	data->len = len;
-	data->nb_iov = 0;
-	for (i = 0; i < layout->nb_segs && len > 0; i++) {
-		const uint32_t cap = layout->cap[i];
-		uint32_t n;
-
-		if (skip >= cap) {
-			skip -= cap;
-			continue;
-		}
-		n = cap - skip < len ? cap - skip : len;
-		iov[data->nb_iov++] =
-			(struct iovec){.iov_base = slot->va + layout->pos[i] + skip, .iov_len = n};
-		len -= n;
-		skip = 0;
 	}
 }
 
@@ -251,8 +219,10 @@ rx_buffer(struct vfe_guest *g, uint32_t slot_idx, uint32_t used_len)
 		return;
 	}
 	data.flags = hdr.flags;
+	data.len = hdr.len;
+	data.iov = iov;
 	if (hdr.len > 0)
-		payload_iov(layout, slot, hdr.len, iov, &data);
+		data.nb_iov = vfe_layout_iov(layout, slot->va, VFE_HDR_LEN, hdr.len, iov);
 	rx_dispatch(g, &hdr, &data);
 }
 

@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "vfe_priv.h"
+#include "vfe_rx.h"
+#include "vfe_setup.h"
+#include "vfe_vring.h"
 
 #define MIN_CTRL  256u
 #define NB_EVENTS 8u
@@ -51,12 +53,12 @@ alloc_memory(struct vfe_guest *g)
 	/* Shares differ by one buffer of each kind at the most. */
 	slots_len = slots_len / nb_data_regions + g->to_guest.slot_len + g->from_guest.slot_len +
 		2 * PAGE_LEN;
-	first_len = vfe_vring_mem_len(&vconf) * g->conf.nb_queues + NB_EVENTS * VFE_EVENT_LEN +
-		PAGE_LEN;
+	first_len = vfe_vring_mem_len(&vconf) * g->conf.nb_queues +
+		NB_EVENTS * VFE_SETUP_EVENT_LEN + PAGE_LEN;
 	if (g->conf.nb_regions == 1)
 		first_len += slots_len;
 	for (i = 0; i < g->conf.nb_regions; i++) {
-		rc = vfe_mem_add(&g->mem, VFE_REGION_GPA(i), i == 0 ? first_len : slots_len);
+		rc = vfe_mem_add(&g->mem, VFE_SETUP_REGION_GPA(i), i == 0 ? first_len : slots_len);
 		if (rc < 0)
 			return rc;
 	}
@@ -97,7 +99,7 @@ alloc_rings(struct vfe_guest *g)
 		if (rc < 0)
 			return rc;
 	}
-	g->events = vfe_mem_alloc(&g->mem, 0, NB_EVENTS * VFE_EVENT_LEN, 8);
+	g->events = vfe_mem_alloc(&g->mem, 0, NB_EVENTS * VFE_SETUP_EVENT_LEN, 8);
 	return g->events == NULL ? -ENOMEM : 0;
 }
 
@@ -117,8 +119,8 @@ int
 vfe_setup_post_event(struct vfe_guest *g, uint32_t event)
 {
 	const struct vfe_seg seg = {
-		.gpa = vfe_mem_gpa(&g->mem, g->events) + event * VFE_EVENT_LEN,
-		.len = VFE_EVENT_LEN,
+		.gpa = vfe_mem_gpa(&g->mem, g->events) + event * VFE_SETUP_EVENT_LEN,
+		.len = VFE_SETUP_EVENT_LEN,
 		.to_guest = true,
 	};
 

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "vfe_priv.h"
+#include "vfe_tx.h"
 
-#include <assert.h>
 #include <errno.h>
+
+#include "vfe_vring.h"
+
+/* Control packets that handling one packet can cause: answer, credit, and those of a callback. */
+#define CTRL_ROOM 8u
 
 unsigned int
 vfe_tx_reclaim(struct vfe_guest *g)
@@ -32,35 +36,12 @@ ctrl_len(const struct vfe_guest *g)
 bool
 vfe_tx_ctrl_has_room(const struct vfe_guest *g)
 {
-	return ctrl_len(g) + VFE_CTRL_ROOM <= g->ctrl_mask + 1;
+	return ctrl_len(g) + CTRL_ROOM <= g->ctrl_mask + 1;
 }
 
-static void
-fill_payload(const struct vfe_layout *layout, uint8_t *slot, struct vfe_conn *conn, uint32_t len)
-{
-	uint32_t skip = VFE_HDR_LEN;
-	uint64_t off = conn->tx_len;
-	unsigned int i;
-
-	for (i = 0; len > 0; i++) {
-		const uint32_t cap = layout->cap[i];
-		uint32_t n;
-
-		if (skip >= cap) {
-			skip -= cap;
-			continue;
-		}
-		n = cap - skip < len ? cap - skip : len;
-		conn->guest->ops->fill(conn, off, slot + layout->pos[i] + skip, n);
-		off += n;
-		len -= n;
-		skip = 0;
-	}
-}
-
-int
-vfe_tx_packet(struct vfe_guest *g, const struct vfe_hdr *hdr, const void *payload,
-	struct vfe_conn *fill_for)
+/* Puts one packet on the ring; with @p fill_for, ops->fill writes its payload. */
+static int
+send_packet(struct vfe_guest *g, const struct vfe_hdr *hdr, struct vfe_conn *fill_for)
 {
 	const struct vfe_layout *layout = &g->from_guest;
 	struct vfe_vring *vr = &g->vrings[VFE_QUEUE_FROM_GUEST];
@@ -87,7 +68,7 @@ vfe_tx_packet(struct vfe_guest *g, const struct vfe_hdr *hdr, const void *payloa
 		    nb_segs > 1 && (g->features & VFE_F_INDIRECT_DESC)) < 0) {
 		if (vfe_tx_reclaim(g) == 0)
 			return -ENOBUFS;
-		return vfe_tx_packet(g, hdr, payload, fill_for);
+		return send_packet(g, hdr, fill_for);
 	}
 	g->nb_free_slots--;
 
@@ -98,10 +79,17 @@ vfe_tx_packet(struct vfe_guest *g, const struct vfe_hdr *hdr, const void *payloa
 
 		vfe_layout_write(layout, slot->va, 0, &wire, VFE_HDR_LEN);
 	}
-	if (payload != NULL)
-		vfe_layout_write(layout, slot->va, VFE_HDR_LEN, payload, hdr->len);
-	else if (fill_for != NULL && g->ops->fill != NULL)
-		fill_payload(layout, slot->va, fill_for, hdr->len);
+	if (fill_for != NULL && g->ops->fill != NULL) {
+		uint64_t off = fill_for->tx_len;
+		struct iovec iov[VFE_VRING_MAX_SEGS];
+		unsigned int i, nb_iov;
+
+		nb_iov = vfe_layout_iov(layout, slot->va, VFE_HDR_LEN, hdr->len, iov);
+		for (i = 0; i < nb_iov; i++) {
+			g->ops->fill(fill_for, off, iov[i].iov_base, (uint32_t)iov[i].iov_len);
+			off += iov[i].iov_len;
+		}
+	}
 	g->stats.nb_packets_from_guest++;
 	if (hdr->op == VFE_OP_RST) {
 		g->stats.nb_rst_from_guest++;
@@ -111,21 +99,22 @@ vfe_tx_packet(struct vfe_guest *g, const struct vfe_hdr *hdr, const void *payloa
 	return 0;
 }
 
-void
-vfe_tx_flush_ctrl(struct vfe_guest *g)
+bool
+vfe_tx_ctrl_flush(struct vfe_guest *g)
 {
 	while (ctrl_len(g) > 0) {
-		if (vfe_tx_packet(g, &g->ctrl[g->ctrl_head & g->ctrl_mask], NULL, NULL) < 0)
-			return;
+		if (send_packet(g, &g->ctrl[g->ctrl_head & g->ctrl_mask], NULL) < 0)
+			return false;
 		g->ctrl_head++;
 	}
+	return true;
 }
 
 int
 vfe_tx_ctrl(struct vfe_guest *g, const struct vfe_hdr *hdr)
 {
 	/* What waits goes first. */
-	if (ctrl_len(g) == 0 && vfe_tx_packet(g, hdr, NULL, NULL) == 0)
+	if (ctrl_len(g) == 0 && send_packet(g, hdr, NULL) == 0)
 		return 0;
 	if (ctrl_len(g) > g->ctrl_mask)
 		return -ENOBUFS;
@@ -162,72 +151,30 @@ vfe_tx_conn_ctrl(struct vfe_conn *conn, enum vfe_op op, uint32_t flags)
 }
 
 int
-vfe_tx_data(struct vfe_conn *conn, const void *buf, uint32_t len, uint32_t flags)
+vfe_tx_conn_credit(struct vfe_conn *conn)
+{
+	if (conn->fwd_cnt - conn->told_fwd_cnt < conn->buf_alloc / 2 ||
+		conn->fwd_cnt == conn->told_fwd_cnt)
+		return 0;
+	return vfe_tx_conn_ctrl(conn, VFE_OP_CREDIT_UPDATE, 0);
+}
+
+int
+vfe_tx_conn_data(struct vfe_conn *conn, uint32_t len, uint32_t flags)
 {
 	struct vfe_guest *g = conn->guest;
-	const uint32_t credit = vfe_conn_credit(conn);
 	struct vfe_hdr hdr;
 	int rc;
 
-	if (conn->state != VFE_CONN_OPEN || conn->shutdown_sent & VFE_SHUTDOWN_SEND ||
-		conn->shutdown_got & VFE_SHUTDOWN_RECV)
-		return -EPIPE;
-	if (conn->type == VFE_TYPE_SEQPACKET) {
-		if (len > g->max_payload)
-			return -EMSGSIZE;
-		if (len > credit)
-			return -EAGAIN;
-	} else {
-		if (len > g->max_payload)
-			len = g->max_payload;
-		if (len > credit)
-			len = credit;
-		if (len == 0)
-			return -EAGAIN;
-	}
-	if (ctrl_len(g) > 0)
-		vfe_tx_flush_ctrl(g);
-	if (ctrl_len(g) > 0)
+	if (!vfe_tx_ctrl_flush(g))
 		return -ENOBUFS;
 	hdr = conn_hdr(conn, VFE_OP_RW, len, flags);
-	rc = vfe_tx_packet(g, &hdr, buf, conn);
+	rc = send_packet(g, &hdr, conn);
 	if (rc < 0)
 		return rc;
 	conn->told_fwd_cnt = conn->fwd_cnt;
 	conn->tx_len += len;
 	g->stats.nb_data_from_guest++;
 	g->stats.payload_from_guest_len += len;
-	return (int)len;
-}
-
-int
-vfe_guest_send_raw(
-	struct vfe_guest *g, const struct vfe_hdr *hdr, const void *payload, uint32_t payload_len)
-{
-	struct vfe_hdr copy = *hdr;
-	struct vfe_hdr wire;
-	struct vfe_slot *slot;
-	int rc;
-
-	/* The buffer is cut by the true length; the header may then claim another. */
-	copy.len = payload_len;
-	rc = vfe_tx_packet(g, &copy, payload, NULL);
-	if (rc < 0 || hdr->len == payload_len)
-		return rc;
-	slot = &g->from_guest_slots[g->free_slots[g->nb_free_slots]];
-	wire = vfe_hdr_swap(*hdr);
-	vfe_layout_write(&g->from_guest, slot->va, 0, &wire, VFE_HDR_LEN);
 	return 0;
-}
-
-void
-vfe_guest_flush(struct vfe_guest *g)
-{
-	unsigned int q;
-
-	vfe_tx_flush_ctrl(g);
-	for (q = 0; q < g->conf.nb_queues; q++) {
-		vfe_vring_publish(&g->vrings[q]);
-		vfe_vring_kick(&g->vrings[q]);
-	}
 }

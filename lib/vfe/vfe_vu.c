@@ -10,57 +10,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define VU_VERSION    1u
-#define VU_REPLY      (1u << 2)
-#define VU_NEED_REPLY (1u << 3)
-#define VU_NO_FD      (1u << 8) /* in the payload of SET_VRING_KICK/CALL/ERR */
-
-struct vu_hdr {
-	uint32_t request;
-	uint32_t flags;
-	uint32_t size;
-};
-
-struct vu_state {
-	uint32_t queue;
-	uint32_t num;
-};
-
-struct vu_addr {
-	uint32_t queue;
-	uint32_t flags;
-	uint64_t desc;
-	uint64_t used;
-	uint64_t avail;
-	uint64_t log;
-};
-
-struct vu_region {
-	uint64_t gpa;
-	uint64_t len;
-	uint64_t va;
-	uint64_t mmap_offset;
-};
-
-struct vu_mem_table {
-	uint32_t nb_regions;
-	uint32_t padding;
-	struct vu_region regions[VFE_MEM_MAX_REGIONS];
-};
-
-#define VU_CONFIG_MAX 256u
-
-struct vu_config {
-	uint32_t offset;
-	uint32_t size;
-	uint32_t flags;
-	uint8_t data[VU_CONFIG_MAX];
-};
-
-static_assert(sizeof(struct vu_hdr) == 12, "as on the wire");
-static_assert(sizeof(struct vu_addr) == 40, "as on the wire");
-static_assert(sizeof(struct vu_region) == 32, "as on the wire");
-
 static int
 unix_addr(struct sockaddr_un *addr, const char *path)
 {
@@ -177,7 +126,7 @@ int
 vfe_vu_send(struct vfe_vu *vu, uint32_t request, uint32_t flags, const void *payload, uint32_t len,
 	const int *fds, unsigned int nb_fds)
 {
-	struct vu_hdr hdr = {.request = request, .flags = flags | VU_VERSION, .size = len};
+	struct vfe_vu_hdr hdr = {.request = request, .flags = flags | VFE_VU_VERSION, .size = len};
 	union {
 		struct cmsghdr align;
 		char buf[CMSG_SPACE(VFE_VU_MAX_FDS * sizeof(int))];
@@ -236,13 +185,13 @@ recv_exactly(struct vfe_vu *vu, void *buf, size_t len)
 int
 vfe_vu_recv(struct vfe_vu *vu, uint32_t request, void *payload, uint32_t max_len)
 {
-	struct vu_hdr hdr;
+	struct vfe_vu_hdr hdr;
 	int rc;
 
 	rc = recv_exactly(vu, &hdr, sizeof(hdr));
 	if (rc < 0)
 		return rc;
-	if (hdr.request != request || !(hdr.flags & VU_REPLY) || hdr.size > max_len)
+	if (hdr.request != request || !(hdr.flags & VFE_VU_REPLY) || hdr.size > max_len)
 		return -EPROTO;
 	rc = recv_exactly(vu, payload, hdr.size);
 	return rc < 0 ? rc : (int)hdr.size;
@@ -257,7 +206,7 @@ vu_set(struct vfe_vu *vu, uint32_t request, const void *payload, uint32_t len, c
 	uint64_t status;
 	int rc;
 
-	rc = vfe_vu_send(vu, request, ack ? VU_NEED_REPLY : 0, payload, len, fds, nb_fds);
+	rc = vfe_vu_send(vu, request, ack ? VFE_VU_NEED_REPLY : 0, payload, len, fds, nb_fds);
 	if (rc < 0 || !ack)
 		return rc;
 	rc = vfe_vu_recv(vu, request, &status, sizeof(status));
@@ -318,11 +267,11 @@ vfe_vu_set_owner(struct vfe_vu *vu)
 int
 vfe_vu_get_config(struct vfe_vu *vu, void *config, uint32_t len)
 {
-	struct vu_config msg = {.size = len};
-	const uint32_t size = (uint32_t)offsetof(struct vu_config, data) + len;
+	struct vfe_vu_config msg = {.size = len};
+	const uint32_t size = (uint32_t)offsetof(struct vfe_vu_config, data) + len;
 	int rc;
 
-	if (len > VU_CONFIG_MAX)
+	if (len > VFE_VU_CONFIG_MAX)
 		return -EINVAL;
 	rc = vfe_vu_send(vu, VFE_VU_GET_CONFIG, 0, &msg, size, NULL, 0);
 	if (rc < 0)
@@ -339,14 +288,14 @@ vfe_vu_get_config(struct vfe_vu *vu, void *config, uint32_t len)
 int
 vfe_vu_set_mem_table(struct vfe_vu *vu, const struct vfe_mem *mem)
 {
-	struct vu_mem_table table = {.nb_regions = mem->nb_regions};
+	struct vfe_vu_mem_table table = {.nb_regions = mem->nb_regions};
 	int fds[VFE_MEM_MAX_REGIONS];
 	unsigned int i;
 
 	for (i = 0; i < mem->nb_regions; i++) {
 		const struct vfe_mem_region *region = &mem->regions[i];
 
-		table.regions[i] = (struct vu_region){
+		table.regions[i] = (struct vfe_vu_region){
 			.gpa = region->gpa,
 			.len = region->len,
 			.va = (uintptr_t)region->va,
@@ -354,15 +303,15 @@ vfe_vu_set_mem_table(struct vfe_vu *vu, const struct vfe_mem *mem)
 		fds[i] = region->fd;
 	}
 	return vu_set(vu, VFE_VU_SET_MEM_TABLE, &table,
-		(uint32_t)offsetof(struct vu_mem_table, regions[0]) +
-			mem->nb_regions * (uint32_t)sizeof(struct vu_region),
+		(uint32_t)offsetof(struct vfe_vu_mem_table, regions[0]) +
+			mem->nb_regions * (uint32_t)sizeof(struct vfe_vu_region),
 		fds, mem->nb_regions);
 }
 
 int
 vfe_vu_set_vring_num(struct vfe_vu *vu, uint32_t queue, uint32_t num)
 {
-	const struct vu_state state = {.queue = queue, .num = num};
+	const struct vfe_vu_state state = {.queue = queue, .num = num};
 
 	return vu_set(vu, VFE_VU_SET_VRING_NUM, &state, sizeof(state), NULL, 0);
 }
@@ -370,7 +319,7 @@ vfe_vu_set_vring_num(struct vfe_vu *vu, uint32_t queue, uint32_t num)
 int
 vfe_vu_set_vring_addr(struct vfe_vu *vu, uint32_t queue, const struct vfe_vu_vring_addr *addr)
 {
-	const struct vu_addr msg = {
+	const struct vfe_vu_addr msg = {
 		.queue = queue,
 		.desc = (uintptr_t)addr->desc,
 		.used = (uintptr_t)addr->used,
@@ -383,7 +332,7 @@ vfe_vu_set_vring_addr(struct vfe_vu *vu, uint32_t queue, const struct vfe_vu_vri
 int
 vfe_vu_set_vring_base(struct vfe_vu *vu, uint32_t queue, uint32_t base)
 {
-	const struct vu_state state = {.queue = queue, .num = base};
+	const struct vfe_vu_state state = {.queue = queue, .num = base};
 
 	return vu_set(vu, VFE_VU_SET_VRING_BASE, &state, sizeof(state), NULL, 0);
 }
@@ -391,7 +340,7 @@ vfe_vu_set_vring_base(struct vfe_vu *vu, uint32_t queue, uint32_t base)
 int
 vfe_vu_get_vring_base(struct vfe_vu *vu, uint32_t queue, uint32_t *base)
 {
-	struct vu_state state = {.queue = queue};
+	struct vfe_vu_state state = {.queue = queue};
 	int rc;
 
 	rc = vfe_vu_send(vu, VFE_VU_GET_VRING_BASE, 0, &state, sizeof(state), NULL, 0);
@@ -409,7 +358,7 @@ vfe_vu_get_vring_base(struct vfe_vu *vu, uint32_t queue, uint32_t *base)
 int
 vfe_vu_set_vring_fd(struct vfe_vu *vu, enum vfe_vu_request request, uint32_t queue, int fd)
 {
-	const uint64_t payload = queue | (fd < 0 ? VU_NO_FD : 0);
+	const uint64_t payload = queue | (fd < 0 ? VFE_VU_NO_FD : 0);
 
 	return vu_set(vu, request, &payload, sizeof(payload), &fd, fd < 0 ? 0 : 1);
 }
@@ -417,7 +366,7 @@ vfe_vu_set_vring_fd(struct vfe_vu *vu, enum vfe_vu_request request, uint32_t que
 int
 vfe_vu_set_vring_enable(struct vfe_vu *vu, uint32_t queue, bool enable)
 {
-	const struct vu_state state = {.queue = queue, .num = enable};
+	const struct vfe_vu_state state = {.queue = queue, .num = enable};
 
 	return vu_set(vu, VFE_VU_SET_VRING_ENABLE, &state, sizeof(state), NULL, 0);
 }

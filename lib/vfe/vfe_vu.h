@@ -16,36 +16,7 @@
 #include <stdint.h>
 
 #include "vfe_mem.h"
-
-enum vfe_vu_request {
-	VFE_VU_GET_FEATURES = 1,
-	VFE_VU_SET_FEATURES = 2,
-	VFE_VU_SET_OWNER = 3,
-	VFE_VU_RESET_OWNER = 4,
-	VFE_VU_SET_MEM_TABLE = 5,
-	VFE_VU_SET_LOG_BASE = 6,
-	VFE_VU_SET_LOG_FD = 7,
-	VFE_VU_SET_VRING_NUM = 8,
-	VFE_VU_SET_VRING_ADDR = 9,
-	VFE_VU_SET_VRING_BASE = 10,
-	VFE_VU_GET_VRING_BASE = 11,
-	VFE_VU_SET_VRING_KICK = 12,
-	VFE_VU_SET_VRING_CALL = 13,
-	VFE_VU_SET_VRING_ERR = 14,
-	VFE_VU_GET_PROTOCOL_FEATURES = 15,
-	VFE_VU_SET_PROTOCOL_FEATURES = 16,
-	VFE_VU_GET_QUEUE_NUM = 17,
-	VFE_VU_SET_VRING_ENABLE = 18,
-	VFE_VU_GET_CONFIG = 24,
-};
-
-/* Protocol features (bits of GET/SET_PROTOCOL_FEATURES). */
-#define VFE_VU_PF_MQ             (UINT64_C(1) << 0)
-#define VFE_VU_PF_REPLY_ACK      (UINT64_C(1) << 3)
-#define VFE_VU_PF_CONFIG         (UINT64_C(1) << 9)
-#define VFE_VU_PF_INFLIGHT_SHMFD (UINT64_C(1) << 12)
-
-#define VFE_VU_MAX_FDS 8u
+#include "vfe_vu_msg.h"
 
 struct vfe_vu {
 	int fd; /**< -1 when there is no connection. */

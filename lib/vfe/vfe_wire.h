@@ -126,6 +126,24 @@ vfe_hdr_decode(const void *from)
 }
 
 /**
+ * Starts an answer to a packet: source and destination change places, the type stays.
+ *
+ * @return a header of operation @p op whose other fields are 0
+ */
+static inline struct vfe_hdr
+vfe_hdr_reply(const struct vfe_hdr *to, enum vfe_op op)
+{
+	return (struct vfe_hdr){
+		.src_cid = to->dst_cid,
+		.dst_cid = to->src_cid,
+		.src_port = to->dst_port,
+		.dst_port = to->src_port,
+		.type = to->type,
+		.op = (uint16_t)op,
+	};
+}
+
+/**
  * What a sender may still send.
  *
  * @param buf_alloc the receiver's buffer in bytes, as it last said

@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "vfe_pattern.h"
+#include "vfe.h"
 
 #define MAGIC       UINT32_C(0x76734331)
 #define FLAG_ECHO   0x100u

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "vfe_guest.h"
+#include "vfe.h"
 #include "st_flow.h"
 
 #define ST_PORT_REFUSED 9000u /**< Nobody listens here or above. */

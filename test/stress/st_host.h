@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "vfe_host.h"
+#include "vfe.h"
 #include "st_flow.h"
 
 #define ST_HOST_STREAM    7001u

@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#include "../vfe_wire.h"
+#include "vfe_wire.h"
 
 #define LO_MAX_GUESTS  4u
 #define LO_MAX_REGIONS 8u

@@ -53,14 +53,7 @@ new_conn(struct lo_guest *guest, int fd, uint32_t guest_port, uint32_t host_port
 static void
 refuse(struct lo_guest *guest, const struct vfe_hdr *to)
 {
-	const struct vfe_hdr hdr = {
-		.src_cid = to->dst_cid,
-		.dst_cid = to->src_cid,
-		.src_port = to->dst_port,
-		.dst_port = to->src_port,
-		.type = to->type,
-		.op = VFE_OP_RST,
-	};
+	const struct vfe_hdr hdr = vfe_hdr_reply(to, VFE_OP_RST);
 
 	if (to->op != VFE_OP_RST)
 		lo_send(guest, &hdr, NULL);

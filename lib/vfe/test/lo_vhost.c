@@ -8,50 +8,21 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define FLAGS_REPLY     (1u | 4u)
-#define FLAG_NEED_REPLY 8u
-#define NO_FD           0x100u
-#define PF_REPLY_ACK    (UINT64_C(1) << 3)
-#define PF_CONFIG       (UINT64_C(1) << 9)
+#include "vfe_vu_msg.h"
+
 #define ALL_FEATURES                                                                               \
 	(VFE_F_STREAM | VFE_F_SEQPACKET | VFE_F_INDIRECT_DESC | VFE_F_EVENT_IDX |                  \
 		VFE_F_PROTOCOL_FEATURES | VFE_F_VERSION_1 | VFE_F_RING_PACKED)
 
 struct message {
-	uint32_t request;
-	uint32_t flags;
-	uint32_t size;
+	struct vfe_vu_hdr hdr;
 	union {
 		uint8_t bytes[512];
 		uint64_t u64;
-		struct {
-			uint32_t queue;
-			uint32_t num;
-		} state;
-		struct {
-			uint32_t queue;
-			uint32_t flags;
-			uint64_t desc;
-			uint64_t used;
-			uint64_t avail;
-			uint64_t log;
-		} addr;
-		struct {
-			uint32_t nb;
-			uint32_t padding;
-			struct {
-				uint64_t gpa;
-				uint64_t len;
-				uint64_t va;
-				uint64_t offset;
-			} regions[LO_MAX_REGIONS];
-		} mem;
-		struct {
-			uint32_t offset;
-			uint32_t size;
-			uint32_t flags;
-			uint64_t cid;
-		} __attribute__((packed)) config;
+		struct vfe_vu_state state;
+		struct vfe_vu_addr addr;
+		struct vfe_vu_mem_table mem;
+		struct vfe_vu_config config;
 	} u;
 } __attribute__((packed));
 
@@ -132,7 +103,7 @@ set_mem_table(struct lo_guest *guest, const struct message *msg, int *fds)
 	unsigned int i, q;
 
 	unmap_all(guest);
-	for (i = 0; i < msg->u.mem.nb && i < LO_MAX_REGIONS; i++) {
+	for (i = 0; i < msg->u.mem.nb_regions && i < LO_MAX_REGIONS; i++) {
 		struct lo_region *region = &guest->regions[i];
 
 		region->gpa = msg->u.mem.regions[i].gpa;
@@ -153,17 +124,17 @@ reply(struct lo_guest *guest, struct message *msg, uint32_t size)
 {
 	const size_t len = offsetof(struct message, u) + size;
 
-	msg->flags = FLAGS_REPLY;
-	msg->size = size;
+	msg->hdr.flags = VFE_VU_VERSION | VFE_VU_REPLY;
+	msg->hdr.size = size;
 	return send(guest->fd, msg, len, MSG_NOSIGNAL) == (ssize_t)len ? 0 : -1;
 }
 
 static int
-receive(struct lo_guest *guest, struct message *msg, int fds[LO_MAX_REGIONS])
+receive(struct lo_guest *guest, struct message *msg, int fds[VFE_VU_MAX_FDS])
 {
 	union {
 		struct cmsghdr align;
-		char buf[CMSG_SPACE(LO_MAX_REGIONS * sizeof(int))];
+		char buf[CMSG_SPACE(VFE_VU_MAX_FDS * sizeof(int))];
 	} control;
 	struct iovec iov = {.iov_base = msg, .iov_len = offsetof(struct message, u)};
 	struct msghdr mh = {.msg_iov = &iov,
@@ -177,9 +148,10 @@ receive(struct lo_guest *guest, struct message *msg, int fds[LO_MAX_REGIONS])
 	cmsg = CMSG_FIRSTHDR(&mh);
 	if (cmsg != NULL)
 		memcpy(fds, CMSG_DATA(cmsg), cmsg->cmsg_len - CMSG_LEN(0));
-	if (msg->size > sizeof(msg->u))
+	if (msg->hdr.size > sizeof(msg->u))
 		return -1;
-	if (msg->size > 0 && recv(guest->fd, &msg->u, msg->size, MSG_WAITALL) != (ssize_t)msg->size)
+	if (msg->hdr.size > 0 &&
+		recv(guest->fd, &msg->u, msg->hdr.size, MSG_WAITALL) != (ssize_t)msg->hdr.size)
 		return -1;
 	return 0;
 }
@@ -188,7 +160,7 @@ static void
 set_fd(struct lo_guest *guest, int *where, const struct message *msg, const int *fds)
 {
 	close_fd(where);
-	if (!(msg->u.u64 & NO_FD))
+	if (!(msg->u.u64 & VFE_VU_NO_FD))
 		*where = fds[0];
 	place_ring(guest, &guest->rings[msg->u.u64 & 0xff]);
 }
@@ -201,32 +173,32 @@ ring_message(struct lo_guest *guest, struct message *msg, const int *fds)
 	if ((msg->u.state.queue & 0xff) >= LO_NB_QUEUES)
 		return -1;
 	ring = &guest->rings[msg->u.state.queue & 0xff];
-	switch (msg->request) {
-	case 8:
+	switch (msg->hdr.request) {
+	case VFE_VU_SET_VRING_NUM:
 		ring->size = msg->u.state.num;
 		break;
-	case 9:
+	case VFE_VU_SET_VRING_ADDR:
 		ring->addr[0] = msg->u.addr.desc;
 		ring->addr[1] = msg->u.addr.avail;
 		ring->addr[2] = msg->u.addr.used;
 		place_ring(guest, ring);
 		break;
-	case 10:
+	case VFE_VU_SET_VRING_BASE:
 		lo_ring_set_base(guest, ring, msg->u.state.num);
 		break;
-	case 11:
+	case VFE_VU_GET_VRING_BASE:
 		ring->ready = false;
 		close_fd(&ring->kick_fd);
 		close_fd(&ring->call_fd);
 		msg->u.state.num = lo_ring_base(ring);
 		return reply(guest, msg, sizeof(msg->u.state));
-	case 12:
+	case VFE_VU_SET_VRING_KICK:
 		set_fd(guest, &ring->kick_fd, msg, fds);
 		break;
-	case 13:
+	case VFE_VU_SET_VRING_CALL:
 		set_fd(guest, &ring->call_fd, msg, fds);
 		break;
-	default: /* 18 */
+	default: /* VFE_VU_SET_VRING_ENABLE */
 		ring->enabled = msg->u.state.num != 0;
 		place_ring(guest, ring);
 		break;
@@ -237,7 +209,7 @@ ring_message(struct lo_guest *guest, struct message *msg, const int *fds)
 int
 lo_vhost_message(struct lo_guest *guest)
 {
-	int fds[LO_MAX_REGIONS] = {-1, -1, -1, -1, -1, -1, -1, -1};
+	int fds[VFE_VU_MAX_FDS] = {-1, -1, -1, -1, -1, -1, -1, -1};
 	struct message msg = {0};
 	bool need_ack;
 	unsigned int i;
@@ -245,39 +217,39 @@ lo_vhost_message(struct lo_guest *guest)
 
 	if (receive(guest, &msg, fds) < 0)
 		return -1;
-	need_ack = msg.flags & FLAG_NEED_REPLY && guest->proto & PF_REPLY_ACK;
-	switch (msg.request) {
-	case 1:
+	need_ack = msg.hdr.flags & VFE_VU_NEED_REPLY && guest->proto & VFE_VU_PF_REPLY_ACK;
+	switch (msg.hdr.request) {
+	case VFE_VU_GET_FEATURES:
 		msg.u.u64 = guest->lo->conf.features ? guest->lo->conf.features : ALL_FEATURES;
 		return reply(guest, &msg, sizeof(msg.u.u64));
-	case 2:
+	case VFE_VU_SET_FEATURES:
 		guest->features = msg.u.u64;
 		break;
-	case 3:
+	case VFE_VU_SET_OWNER:
 		break;
-	case 5:
+	case VFE_VU_SET_MEM_TABLE:
 		rc = set_mem_table(guest, &msg, fds);
 		for (i = 0; i < LO_MAX_REGIONS; i++)
 			close_fd(&fds[i]);
 		break;
-	case 15:
-		msg.u.u64 = PF_REPLY_ACK | PF_CONFIG;
+	case VFE_VU_GET_PROTOCOL_FEATURES:
+		msg.u.u64 = VFE_VU_PF_REPLY_ACK | VFE_VU_PF_CONFIG;
 		return reply(guest, &msg, sizeof(msg.u.u64));
-	case 16:
+	case VFE_VU_SET_PROTOCOL_FEATURES:
 		guest->proto = msg.u.u64;
 		break;
-	case 24:
-		msg.u.config.cid = guest->cid;
-		return reply(guest, &msg, msg.size);
-	case 8:
-	case 9:
-	case 10:
-	case 12:
-	case 13:
-	case 18:
+	case VFE_VU_GET_CONFIG:
+		memcpy(msg.u.config.data, &guest->cid, sizeof(guest->cid));
+		return reply(guest, &msg, msg.hdr.size);
+	case VFE_VU_SET_VRING_NUM:
+	case VFE_VU_SET_VRING_ADDR:
+	case VFE_VU_SET_VRING_BASE:
+	case VFE_VU_SET_VRING_KICK:
+	case VFE_VU_SET_VRING_CALL:
+	case VFE_VU_SET_VRING_ENABLE:
 		rc = ring_message(guest, &msg, fds);
 		break;
-	case 11:
+	case VFE_VU_GET_VRING_BASE:
 		return ring_message(guest, &msg, fds);
 	default:
 		rc = -1;

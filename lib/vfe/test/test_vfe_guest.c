@@ -14,9 +14,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "vfe_guest.h"
-#include "vfe_host.h"
-#include "vfe_pattern.h"
+#include "vfe.h"
 #include "lo.h"
 
 #define TIMEOUT_S 60

@@ -6,10 +6,7 @@
 #include <string.h>
 
 #include "check.h"
-#include "vfe_layout.h"
-#include "vfe_pattern.h"
-#include "vfe_vring.h"
-#include "vfe_wire.h"
+#include "vfe.h"
 
 static void
 test_shape_parse(void)
