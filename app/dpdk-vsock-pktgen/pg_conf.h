@@ -4,9 +4,9 @@
 
 /**
  * @file
- * The program's options.
+ * What a run is to do: the scenario and the values of the options. pg_options.h reads them.
  *
- * Context: main thread, at start.
+ * Context: read-only after the start.
  */
 
 #include <stdbool.h>
@@ -14,12 +14,43 @@
 #include <sys/types.h>
 
 #include "vfe.h"
+#include "pg_result.h"
 #include "pg_sizes.h"
 
 #define PG_MAX_GUESTS 512u
 #define PG_MAX_CONNS  (1u << 20)
 
-struct pg_scenario;
+#define PG_IO_LEN (1u << 20) /**< Largest write or read of a host program. */
+
+struct pg_conf;
+
+/** Who talks to whom; the first asks for the connection. */
+enum pg_path {
+	PG_PATH_GUEST_HOST,
+	PG_PATH_HOST_GUEST,
+	PG_PATH_GUEST_GUEST,
+	PG_NB_PATHS,
+	PG_PATH_ANY = PG_NB_PATHS, /**< All that the guests allow, in turn. */
+};
+
+/** What a connection does. */
+enum pg_role {
+	PG_ROLE_STREAM,  /**< Sends as much as it can. */
+	PG_ROLE_ON_OFF,  /**< The same, with pauses. */
+	PG_ROLE_PING,    /**< One message there, one back. */
+	PG_ROLE_CONNECT, /**< Opens and closes, over and over. */
+	PG_ROLE_IDLE,    /**< Nothing, but a round trip on one of them now and then. */
+};
+
+struct pg_scenario {
+	const char *name;
+	const char *help;
+	/** Runs it and fills @p result. @return as result->status */
+	enum pg_status (*run)(const struct pg_conf *conf, struct pg_result *result);
+	bool needs_guests;
+	enum pg_path path;
+	enum pg_role role;
+};
 
 struct pg_guest_conf {
 	const char *iface; /**< The back end's vhost-user socket. */
@@ -79,16 +110,5 @@ struct pg_conf {
 	bool live;
 	bool quiet;
 };
-
-/**
- * Reads the command line. What is wrong is said in one line on stderr; --help and --version print
- * and set @p done.
- *
- * @return 0 or -EINVAL
- */
-int pg_conf_parse(struct pg_conf *conf, int argc, char **argv, bool *done);
-
-/** Frees what the options hold. */
-void pg_conf_free(struct pg_conf *conf);
 
 #endif /* PG_CONF_H */

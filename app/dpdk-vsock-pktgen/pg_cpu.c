@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,4 +102,16 @@ pg_cpu_thread_ns(const struct pg_cpu *before, const struct pg_cpu_thread *after)
 			return after->run_ns - before->threads[i].run_ns;
 	}
 	return after->run_ns;
+}
+
+int
+pg_cpu_pin(int cpu)
+{
+	cpu_set_t set;
+
+	if (cpu < 0)
+		return 0;
+	CPU_ZERO(&set);
+	CPU_SET((size_t)cpu, &set);
+	return sched_setaffinity(0, sizeof(set), &set) < 0 ? -errno : 0;
 }

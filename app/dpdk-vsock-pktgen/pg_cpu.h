@@ -4,7 +4,7 @@
 
 /**
  * @file
- * CPU time of another process, as a whole and by thread, from /proc.
+ * CPU time of another process, as a whole and by thread, from /proc; and the CPU of a thread.
  *
  * Context: any thread.
  */
@@ -33,6 +33,14 @@ struct pg_cpu {
  * @return 0, or -ESRCH when there is no such process
  */
 int pg_cpu_read(pid_t pid, struct pg_cpu *cpu);
+
+/**
+ * Pins the calling thread to one CPU.
+ *
+ * @param cpu -1: leaves the thread as it is
+ * @return 0 or -errno
+ */
+int pg_cpu_pin(int cpu);
 
 /** @return a thread's CPU time since the reading @p before; all of it when it is new */
 uint64_t pg_cpu_thread_ns(const struct pg_cpu *before, const struct pg_cpu_thread *after);

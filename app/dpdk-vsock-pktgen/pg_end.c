@@ -9,12 +9,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "vfe.h"
-#include "pg_run.h"
+#include "pg_end.h"
 
-#define SLAB_NB_ENDS  256u
-#define READ_LEN      (256u << 10)
-#define PREAMBLE_MARK UINT64_C(0x7673706b00000000)
+#define SLAB_NB_ENDS 256u
+#define READ_LEN     (256u << 10)
 
 struct pg_end *
 pg_end_new(struct pg_run *run, struct pg_guest *guest, uint8_t side)
@@ -107,8 +105,8 @@ pg_end_attach(struct pg_end *end, struct pg_conn *conn)
 	struct pg_rng rng = {run->conf->seed + conn->idx * UINT64_C(0x51ed270b)};
 	uint64_t seeds[2];
 
-	seeds[0] = pg_rng_next(&rng);
-	seeds[1] = pg_rng_next(&rng);
+	seeds[0] = pg_sizes_random(&rng);
+	seeds[1] = pg_sizes_random(&rng);
 	end->conn = conn;
 	conn->ends[end->side] = end;
 	end->tx_seed = seeds[end->side];
@@ -128,7 +126,7 @@ static void
 fill_bytes(struct pg_end *end, uint64_t off, uint8_t *buf, uint32_t len)
 {
 	while (end->side == 0 && off < PG_PREAMBLE_LEN && len > 0) {
-		const uint64_t preamble = PREAMBLE_MARK | end->conn->idx;
+		const uint64_t preamble = PG_PREAMBLE_MARK | end->conn->idx;
 
 		*buf++ = (uint8_t)(preamble >> (8 * off++));
 		len--;
@@ -236,7 +234,7 @@ receive_preamble(struct pg_end *end, const uint8_t *buf, uint32_t len)
 	while (n < len && end->rx_len < PG_PREAMBLE_LEN)
 		end->preamble[end->rx_len++] = buf[n++];
 	if (n > 0 && end->rx_len == PG_PREAMBLE_LEN)
-		pg_open_identified(end);
+		end->run->events.identified(end);
 	return n;
 }
 
@@ -264,7 +262,7 @@ receive(struct pg_end *end, const struct iovec *iov, unsigned int nb_iov, bool e
 	}
 	/* The preamble is a message of its own. */
 	if (end->conn != NULL && received_len > 0)
-		pg_role_received(end, received_len, end_of_message);
+		run->events.received(end, end_of_message);
 }
 
 unsigned int
@@ -278,7 +276,7 @@ pg_end_read(struct pg_end *end, unsigned int budget)
 		ssize_t n;
 
 		if (!end->open) {
-			pg_open_answer(end);
+			run->events.answer(end);
 			if (!end->open || end->fd < 0)
 				return nb;
 		}
@@ -293,7 +291,7 @@ pg_end_read(struct pg_end *end, unsigned int budget)
 			end->readable = false;
 			return nb;
 		}
-		pg_open_ended(end);
+		run->events.ended(end);
 		return nb + 1;
 	}
 	return nb;
@@ -304,7 +302,7 @@ pg_end_close(struct pg_end *end)
 {
 	end->closing = true;
 	if (end->fe == NULL) {
-		pg_open_ended(end);
+		end->run->events.ended(end);
 	} else if (end->fe->state == VFE_CONN_OPEN && vfe_conn_close(end->fe) < 0) {
 		end->closing = false; /* again later */
 	}
@@ -335,7 +333,7 @@ guest_on_open(struct vfe_conn *fe)
 	struct pg_end *end = fe->user;
 
 	if (end->side == 0)
-		pg_open_answer(end);
+		end->run->events.answer(end);
 }
 
 static void
@@ -347,8 +345,10 @@ guest_on_data(struct vfe_conn *fe, const struct vfe_data *data)
 static void
 guest_on_close(struct vfe_conn *fe, bool by_peer_rst)
 {
+	struct pg_end *end = fe->user;
+
 	(void)by_peer_rst;
-	pg_open_ended(fe->user);
+	end->run->events.ended(end);
 }
 
 const struct vfe_guest_ops pg_end_ops = {

@@ -9,8 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "pg_conf.h"
-#include "pg_result.h"
+#include "pg_live.h"
 
 struct pg_live {
 	FILE *csv;
@@ -58,7 +57,7 @@ pg_live_line(struct pg_live *live, double now_s, const char *phase, const struct
 		live->told_s = now_s;
 		return;
 	}
-	pg_counts_since(&diff, &live->told);
+	pg_result_counts_since(&diff, &live->told);
 	if (live->csv != NULL) {
 		fprintf(live->csv, "%.3f,%s,%u,%.0f,%.0f,%.0f,%.0f,%.0f,%.0f,%.0f,%.0f", now_s,
 			phase, nb_open, (double)diff.bytes / span_s, (double)diff.messages / span_s,

@@ -6,10 +6,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "pg_conf.h"
-#include "pg_result.h"
-#include "pg_run.h"
-#include "pg_scenario.h"
+#include "pg_clock.h"
+#include "pg_memcpy.h"
+#include "vfe.h"
 
 #define COLD_LEN (UINT64_C(128) << 20) /* of each side: 256 MiB in all */
 #define CHUNK    64u                   /* copies between looks at the clock */
@@ -67,7 +66,7 @@ copy_for(const struct pg_conf *conf, struct pg_result *result, struct row *from,
 	}
 	memset(from->mem, 0x5a, from->len);
 	memset(to->mem, 0xa5, to->len);
-	start_ns = now_ns = pg_now_ns();
+	start_ns = now_ns = pg_clock_now_ns();
 	while (now_ns < end_ns) {
 		for (i = 0; i < CHUNK; i++) {
 			const uint32_t len = pg_sizes_next(&conf->sizes, &rng);
@@ -76,14 +75,14 @@ copy_for(const struct pg_conf *conf, struct pg_result *result, struct row *from,
 			result->counts.messages++;
 			result->counts.bytes += len;
 		}
-		now_ns = pg_now_ns();
+		now_ns = pg_clock_now_ns();
 		if (measure_ns == 0 && (double)(now_ns - start_ns) >= conf->warmup_s * 1e9) {
 			before = result->counts;
 			measure_ns = now_ns;
 			end_ns = now_ns + (uint64_t)(conf->seconds * 1e9);
 		}
 	}
-	pg_counts_since(&result->counts, &before);
+	pg_result_counts_since(&result->counts, &before);
 	result->seconds = (double)(now_ns - measure_ns) / 1e9;
 
 out:

@@ -6,12 +6,12 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-#include "vfe.h"
-#include "pg_run.h"
+#include "pg_clock.h"
+#include "pg_end.h"
+#include "pg_open.h"
 
-#define PREAMBLE_MARK 0x7673706bu
-#define RETRY_NS      UINT64_C(1000000)
-#define REFUSED_NS    UINT64_C(5000000)
+#define RETRY_NS   UINT64_C(1000000)
+#define REFUSED_NS UINT64_C(5000000)
 
 int
 pg_open_listen(struct pg_guest *guest)
@@ -86,7 +86,7 @@ pg_open_start(struct pg_conn *conn)
 	end = pg_end_new(run, conn->from, 0);
 	if (end == NULL)
 		return -ENOMEM;
-	conn->started_ns = pg_now_ns();
+	conn->started_ns = pg_clock_now_ns();
 	rc = conn->path == PG_PATH_HOST_GUEST ? open_from_host(conn, end)
 					      : open_from_guest(conn, end);
 	if (rc < 0) {
@@ -145,7 +145,7 @@ side_0_open(struct pg_end *end)
 {
 	end->open = true;
 	if (end->conn->to->answered_ns == 0)
-		end->conn->to->answered_ns = pg_now_ns();
+		end->conn->to->answered_ns = pg_clock_now_ns();
 	end->run->progress_ns = end->run->now_ns;
 	if (end->conn->role == PG_ROLE_CONNECT) {
 		pg_end_close(end);
@@ -188,7 +188,7 @@ pg_open_identified(struct pg_end *end)
 	for (i = 0; i < PG_PREAMBLE_LEN; i++)
 		preamble |= (uint64_t)end->preamble[i] << (8 * i);
 	idx = (uint32_t)preamble;
-	if (preamble >> 32 != PREAMBLE_MARK || idx >= run->nb_conns) {
+	if ((preamble ^ PG_PREAMBLE_MARK) >> 32 != 0 || idx >= run->nb_conns) {
 		pg_result_fail(run->result, PG_CORRUPTION,
 			"an accepted connection starts with %016llx", (unsigned long long)preamble);
 		return;
@@ -203,7 +203,7 @@ pg_open_identified(struct pg_end *end)
 	conn->state = PG_CONN_OPEN;
 	conn->started_ns = 0;
 	run->nb_open++;
-	pg_role_opened(conn);
+	run->events.opened(conn);
 }
 
 /*
@@ -250,7 +250,7 @@ connect_ended(struct pg_end *end)
 			conn->idx);
 	} else {
 		if (run->phase <= PG_PHASE_MEASURE)
-			pg_hist_add(&run->result->hist, pg_now_ns() - conn->started_ns);
+			pg_hist_add(&run->result->hist, pg_clock_now_ns() - conn->started_ns);
 		run->counts.connections++;
 	}
 	conn->ends[0] = NULL;

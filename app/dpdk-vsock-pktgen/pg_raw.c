@@ -14,11 +14,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "pg_clock.h"
+#include "pg_cpu.h"
+#include "pg_raw.h"
 #include "vfe.h"
-#include "pg_conf.h"
-#include "pg_result.h"
-#include "pg_run.h"
-#include "pg_scenario.h"
 
 #define READ_LEN (256u << 10)
 
@@ -40,18 +39,6 @@ struct raw {
 	uint64_t measure_ns; /* 0: warming up */
 	struct pg_counts before;
 };
-
-static void
-pin(int cpu)
-{
-	cpu_set_t set;
-
-	if (cpu < 0)
-		return;
-	CPU_ZERO(&set);
-	CPU_SET((size_t)cpu, &set);
-	pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
-}
 
 /* Sends one message. @return 0, -EAGAIN, or -errno: the other end is gone */
 static int
@@ -103,7 +90,7 @@ fail_bad(struct raw *raw)
 static bool
 time_up(struct raw *raw)
 {
-	const uint64_t now_ns = pg_now_ns();
+	const uint64_t now_ns = pg_clock_now_ns();
 	const struct pg_conf *conf = raw->conf;
 	const uint64_t peer_bad = __atomic_load_n(&raw->peer_bad, __ATOMIC_RELAXED);
 	struct pg_counts counts = raw->counts;
@@ -124,7 +111,7 @@ time_up(struct raw *raw)
 		return false;
 	raw->result->seconds = (double)(now_ns - raw->measure_ns) / 1e9;
 	raw->result->counts = counts;
-	pg_counts_since(&raw->result->counts, &raw->before);
+	pg_result_counts_since(&raw->result->counts, &raw->before);
 	return true;
 }
 
@@ -146,7 +133,7 @@ raw_run(const struct pg_conf *conf, struct pg_result *result, void *(*peer)(void
 	}
 	raw.fd = fds[0];
 	raw.peer_fd = fds[1];
-	raw.start_ns = pg_now_ns();
+	raw.start_ns = pg_clock_now_ns();
 	if (pthread_create(&thread, NULL, peer, &raw) != 0) {
 		pg_result_fail(result, PG_ERROR, "no thread");
 		goto close_fds;
@@ -169,7 +156,7 @@ peer_sends(void *arg)
 {
 	struct raw *raw = arg;
 
-	pin(raw->conf->peer_cpu);
+	pg_cpu_pin(raw->conf->peer_cpu);
 	for (;;) {
 		const uint32_t len = pg_sizes_next(&raw->conf->sizes, &raw->tx_sizes);
 
@@ -204,7 +191,7 @@ peer_receives(void *arg)
 	struct raw *raw = arg;
 	int n;
 
-	pin(raw->conf->peer_cpu);
+	pg_cpu_pin(raw->conf->peer_cpu);
 	while ((n = receive_some(raw, raw->peer_fd, raw->peer_io, 0)) > 0)
 		__atomic_fetch_add(&raw->peer_bytes, (uint64_t)n, __ATOMIC_RELAXED);
 	if (n == -EBADMSG)
@@ -245,7 +232,7 @@ peer_echoes(void *arg)
 	struct raw *raw = arg;
 	ssize_t n;
 
-	pin(raw->conf->peer_cpu);
+	pg_cpu_pin(raw->conf->peer_cpu);
 	while ((n = recv(raw->peer_fd, raw->peer_io, PG_IO_LEN, 0)) > 0) {
 		if (send(raw->peer_fd, raw->peer_io, (size_t)n, MSG_NOSIGNAL) < 0)
 			return NULL;
@@ -260,7 +247,7 @@ here_pings(struct raw *raw)
 
 	while (!time_up(raw) && raw->result->status == PG_OK) {
 		const uint32_t len = pg_sizes_next(&raw->conf->sizes, &raw->tx_sizes);
-		const uint64_t sent_ns = pg_now_ns();
+		const uint64_t sent_ns = pg_clock_now_ns();
 		uint32_t done = 0;
 
 		if (send_message(raw, raw->fd, raw->io, len, 0) < 0)
@@ -274,7 +261,7 @@ here_pings(struct raw *raw)
 				return;
 			done += n > 0 ? (uint32_t)n : 0;
 		}
-		pg_hist_add(&raw->result->hist, pg_now_ns() - sent_ns);
+		pg_hist_add(&raw->result->hist, pg_clock_now_ns() - sent_ns);
 		raw->counts.round_trips++;
 		raw->counts.messages++;
 		raw->counts.bytes += len;
@@ -295,7 +282,7 @@ peer_accepts(void *arg)
 	struct raw *raw = arg;
 	int fd;
 
-	pin(raw->conf->peer_cpu);
+	pg_cpu_pin(raw->conf->peer_cpu);
 	while ((fd = accept4(raw->peer_fd, NULL, NULL, SOCK_CLOEXEC)) >= 0)
 		close(fd);
 	return NULL;
@@ -305,7 +292,7 @@ static void
 here_connects(struct raw *raw, const struct sockaddr_un *addr, socklen_t len)
 {
 	while (!time_up(raw) && raw->result->status == PG_OK) {
-		const uint64_t start_ns = pg_now_ns();
+		const uint64_t start_ns = pg_clock_now_ns();
 		const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 		char byte;
 
@@ -314,7 +301,7 @@ here_connects(struct raw *raw, const struct sockaddr_un *addr, socklen_t len)
 			pg_result_fail(raw->result, PG_ERROR, "connect: %s", strerror(errno));
 		if (fd >= 0)
 			close(fd);
-		pg_hist_add(&raw->result->hist, pg_now_ns() - start_ns);
+		pg_hist_add(&raw->result->hist, pg_clock_now_ns() - start_ns);
 		raw->counts.connections++;
 	}
 }
@@ -337,7 +324,7 @@ pg_raw_connect(const struct pg_conf *conf, struct pg_result *result)
 	}
 	len = sizeof(addr);
 	getsockname(raw.peer_fd, (struct sockaddr *)&addr, &len);
-	raw.start_ns = pg_now_ns();
+	raw.start_ns = pg_clock_now_ns();
 	if (pthread_create(&thread, NULL, peer_accepts, &raw) != 0) {
 		pg_result_fail(result, PG_ERROR, "no thread");
 		goto out;

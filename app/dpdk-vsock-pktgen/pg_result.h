@@ -4,7 +4,9 @@
 
 /**
  * @file
- * What came out of a run, and how it is told.
+ * What came out of a run.
+ *
+ * Context: the thread of the run.
  */
 
 #include <stdbool.h>
@@ -13,8 +15,6 @@
 #include "vfe.h"
 #include "pg_cpu.h"
 #include "pg_hist.h"
-
-struct pg_conf;
 
 /** Also the program's exit status. */
 enum pg_status {
@@ -66,32 +66,15 @@ void pg_result_fail(struct pg_result *result, enum pg_status status, const char 
 	__attribute__((format(printf, 3, 4)));
 
 /** @return "ok", "corruption", ... */
-const char *pg_status_name(enum pg_status status);
+const char *pg_result_status_name(enum pg_status status);
 
 /** Subtracts what was counted @p before. */
-void pg_counts_since(struct pg_counts *counts, const struct pg_counts *before);
+void pg_result_counts_since(struct pg_counts *counts, const struct pg_counts *before);
 
-/** Prints a line for each figure. */
-void pg_result_print(const struct pg_conf *conf, const struct pg_result *result);
+/** @return the name of counter @p i of struct pg_counts, as in JSON; NULL behind the last one */
+const char *pg_result_counter_name(unsigned int i);
 
-/** Prints one JSON object, one line. */
-void pg_result_print_json(const struct pg_conf *conf, const struct pg_result *result);
-
-/** One line per second on a terminal and in the CSV file. */
-struct pg_live;
-
-/**
- * Opens the CSV file, if one is asked for, and writes its heading.
- *
- * @return 0, or -errno, said on stderr
- */
-int pg_live_open(const struct pg_conf *conf, struct pg_live **out);
-
-/** Tells what happened since the last line. @p now_s since the start of the run */
-void pg_live_line(struct pg_live *live, double now_s, const char *phase,
-	const struct pg_counts *counts, const struct pg_hist *hist, uint32_t nb_open);
-
-/** Ends the line and closes the file. */
-void pg_live_close(struct pg_live *live);
+/** @return the value of counter @p i, which must exist */
+uint64_t pg_result_counter(const struct pg_counts *counts, unsigned int i);
 
 #endif /* PG_RESULT_H */

@@ -4,7 +4,10 @@
 
 #include <string.h>
 
-#include "pg_run.h"
+#include "pg_clock.h"
+#include "pg_end.h"
+#include "pg_open.h"
+#include "pg_role.h"
 
 #define LOAD_LEN    65536u
 #define ON_MIN_NS   UINT64_C(5000000)
@@ -63,7 +66,7 @@ ping_start(struct pg_run *run, struct pg_conn *conn)
 	struct pg_end *end = conn->ends[run->conf->reverse];
 
 	conn->ping_len = next_len(run, conn, &end->tx_sizes);
-	conn->started_ns = pg_now_ns();
+	conn->started_ns = pg_clock_now_ns();
 	pg_end_message(end, conn->ping_len);
 	pg_end_push(end, UINT32_MAX);
 }
@@ -89,7 +92,7 @@ ping_received(struct pg_end *end)
 		return;
 	}
 	if (!stopping(run))
-		pg_hist_add(&run->result->hist, pg_now_ns() - conn->started_ns);
+		pg_hist_add(&run->result->hist, pg_clock_now_ns() - conn->started_ns);
 	run->counts.round_trips++;
 	conn->started_ns = 0;
 	conn->next_ns = run->now_ns + run->conf->interval_ns;
@@ -98,13 +101,12 @@ ping_received(struct pg_end *end)
 }
 
 void
-pg_role_received(struct pg_end *end, uint32_t len, bool end_of_message)
+pg_role_received(struct pg_end *end, bool end_of_message)
 {
 	struct pg_conn *conn = end->conn;
 	struct pg_run *run = end->run;
 	uint32_t want;
 
-	(void)len;
 	if (conn->role == PG_ROLE_PING || conn->role == PG_ROLE_IDLE) {
 		if (end_of_message || run->conf->type == VFE_TYPE_STREAM)
 			ping_received(end);
@@ -166,7 +168,7 @@ on_off_step(struct pg_run *run, struct pg_conn *conn)
 
 	if (run->now_ns < conn->next_ns)
 		return;
-	draw = pg_rng_next(&run->rng);
+	draw = pg_sizes_random(&run->rng);
 	/* The first state is a matter of chance as well. */
 	conn->on = conn->next_ns == 0 ? draw & 1 : !conn->on;
 	draw >>= 1;
@@ -226,7 +228,7 @@ probe_step(struct pg_run *run)
 		run->probe_ns = run->now_ns + run->conf->interval_ns;
 	}
 	if (run->probe == NULL && !stopping(run) && run->now_ns >= run->probe_ns) {
-		run->probe = &run->conns[pg_rng_next(&run->rng) % run->nb_conns];
+		run->probe = &run->conns[pg_sizes_random(&run->rng) % run->nb_conns];
 		ping_start(run, run->probe);
 		/* Its guest is not looked at in each round, so nobody else would do it soon. */
 		end = run->probe->ends[run->conf->reverse];

@@ -6,7 +6,14 @@
 
 #include <signal.h>
 #include <string.h>
-#include <time.h>
+
+#include "pg_clock.h"
+#include "pg_data.h"
+#include "pg_end.h"
+#include "pg_open.h"
+#include "pg_role.h"
+#include "pg_setup.h"
+#include "pg_wait.h"
 
 #define TICK_NS      UINT64_C(100000000)
 #define POLL_BURST   128u
@@ -22,26 +29,8 @@ on_signal(int number)
 	signalled = 1;
 }
 
-uint64_t
-pg_now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
-static uint64_t
-thread_cpu_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
-void
-pg_run_counts(const struct pg_run *run, struct pg_counts *counts)
+static void
+sum_counts(const struct pg_run *run, struct pg_counts *counts)
 {
 	unsigned int i;
 
@@ -95,19 +84,19 @@ enter(struct pg_run *run, enum pg_phase phase)
 	}
 	if (phase == PG_PHASE_MEASURE) {
 		pg_hist_clear(&result->hist);
-		pg_run_counts(run, &run->before);
+		sum_counts(run, &run->before);
 		if (run->conf->backend_pid != 0)
 			result->has_cpu =
 				pg_cpu_read(run->conf->backend_pid, &result->cpu_before) == 0;
-		result->self_cpu_ns = thread_cpu_ns();
-		run->now_ns = pg_now_ns();
+		result->self_cpu_ns = pg_clock_thread_cpu_ns();
+		run->now_ns = pg_clock_now_ns();
 	}
 	if (run->phase == PG_PHASE_MEASURE) {
 		result->seconds = (double)(run->now_ns - run->phase_ns) / 1e9;
 		result->nb_open = run->nb_open;
-		pg_run_counts(run, &result->counts);
-		pg_counts_since(&result->counts, &run->before);
-		result->self_cpu_ns = thread_cpu_ns() - result->self_cpu_ns;
+		sum_counts(run, &result->counts);
+		pg_result_counts_since(&result->counts, &run->before);
+		result->self_cpu_ns = pg_clock_thread_cpu_ns() - result->self_cpu_ns;
 		if (result->has_cpu)
 			result->has_cpu =
 				pg_cpu_read(run->conf->backend_pid, &result->cpu_after) == 0;
@@ -259,7 +248,7 @@ tick(struct pg_run *run)
 	if (seconds < (double)(run->seconds_told + 1))
 		return;
 	run->seconds_told = (uint64_t)seconds;
-	pg_run_counts(run, &counts);
+	sum_counts(run, &counts);
 	pg_live_line(run->live, seconds, phases[run->phase], &counts, &run->result->hist,
 		run->nb_open - run->nb_closed);
 }
@@ -272,7 +261,7 @@ loop(struct pg_run *run)
 	while (run->phase != PG_PHASE_DONE && run->result->status == PG_OK) {
 		unsigned int work;
 
-		run->now_ns = pg_now_ns();
+		run->now_ns = pg_clock_now_ns();
 		work = poll_guests(run, round++);
 		if (round % EPOLL_ROUNDS == 0)
 			work += pg_wait_events(run, 0);
@@ -309,7 +298,7 @@ pg_run(const struct pg_conf *conf, struct pg_result *result)
 	};
 
 	run.ready_last = &run.ready;
-	run.now_ns = run.start_ns = run.phase_ns = run.progress_ns = pg_now_ns();
+	run.now_ns = run.start_ns = run.phase_ns = run.progress_ns = pg_clock_now_ns();
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	if (conf->scenario->role == PG_ROLE_PING || conf->scenario->role == PG_ROLE_IDLE)

@@ -4,9 +4,14 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "pg_memcpy.h"
+#include "pg_raw.h"
+#include "pg_run.h"
+#include "pg_spsc.h"
+
 #define THROUGH(path_, role_) .run = pg_run, .needs_guests = true, .path = (path_), .role = (role_)
 
-const struct pg_scenario pg_scenarios[] = {
+const struct pg_scenario pg_scenario_list[] = {
 	{"guest-to-host", "guests stream to host programs",
 		THROUGH(PG_PATH_GUEST_HOST, PG_ROLE_STREAM)},
 	{"host-to-guest", "host programs stream to guests",
@@ -51,7 +56,7 @@ pg_scenario_find(const char *name)
 {
 	const struct pg_scenario *scenario;
 
-	for (scenario = pg_scenarios; scenario->name != NULL; scenario++) {
+	for (scenario = pg_scenario_list; scenario->name != NULL; scenario++) {
 		if (strcmp(scenario->name, name) == 0)
 			return scenario;
 	}

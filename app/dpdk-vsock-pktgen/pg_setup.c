@@ -9,8 +9,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "vfe.h"
-#include "pg_run.h"
+#include "pg_end.h"
+#include "pg_open.h"
+#include "pg_role.h"
+#include "pg_setup.h"
 
 static int
 guest_watch(struct pg_guest *guest)
@@ -180,6 +182,13 @@ pg_setup(struct pg_run *run)
 	unsigned int i;
 	int rc = -ENOMEM;
 
+	run->events = (struct pg_events){
+		.answer = pg_open_answer,
+		.identified = pg_open_identified,
+		.ended = pg_open_ended,
+		.received = pg_role_received,
+		.opened = pg_role_opened,
+	};
 	raise_limits();
 	run->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	run->guests = calloc(conf->nb_guests, sizeof(*run->guests));

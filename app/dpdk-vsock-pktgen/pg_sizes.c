@@ -8,7 +8,7 @@
 #define MAX_WEIGHT 1000000u
 
 uint64_t
-pg_rng_next(struct pg_rng *rng)
+pg_sizes_random(struct pg_rng *rng)
 {
 	uint64_t x = rng->state += UINT64_C(0x9e3779b97f4a7c15);
 
@@ -18,7 +18,7 @@ pg_rng_next(struct pg_rng *rng)
 }
 
 int
-pg_parse_bytes(const char *text, uint64_t *value, const char **end)
+pg_sizes_parse_bytes(const char *text, uint64_t *value, const char **end)
 {
 	unsigned int shift = 0;
 	uint64_t number;
@@ -61,9 +61,9 @@ pg_sizes_parse(const char *text, struct pg_sizes *sizes)
 	for (;;) {
 		uint64_t len, weight = 1;
 
-		if (pg_parse_bytes(text, &len, &text) < 0)
+		if (pg_sizes_parse_bytes(text, &len, &text) < 0)
 			return -EINVAL;
-		if (*text == ':' && pg_parse_bytes(text + 1, &weight, &text) < 0)
+		if (*text == ':' && pg_sizes_parse_bytes(text + 1, &weight, &text) < 0)
 			return -EINVAL;
 		if (len == 0 || len > PG_SIZES_MAX_LEN || weight == 0 || weight > MAX_WEIGHT ||
 			sizes->nb == PG_SIZES_MAX_NB)
@@ -88,7 +88,7 @@ pg_sizes_next(const struct pg_sizes *sizes, struct pg_rng *rng)
 
 	if (sizes->nb == 1)
 		return sizes->len[0];
-	draw = (uint32_t)(pg_rng_next(rng) % sizes->upto[sizes->nb - 1]);
+	draw = (uint32_t)(pg_sizes_random(rng) % sizes->upto[sizes->nb - 1]);
 	while (draw >= sizes->upto[i])
 		i++;
 	return sizes->len[i];

@@ -27,7 +27,7 @@ struct pg_rng {
 };
 
 /** @return the next number */
-uint64_t pg_rng_next(struct pg_rng *rng);
+uint64_t pg_sizes_random(struct pg_rng *rng);
 
 /**
  * Reads "4096", "64K" or "64:10,1500,65536:2" (size, colon, weight; weight 1 when left out).
@@ -45,6 +45,6 @@ uint32_t pg_sizes_next(const struct pg_sizes *sizes, struct pg_rng *rng);
  * @param end where the number ends
  * @return 0, or -EINVAL
  */
-int pg_parse_bytes(const char *text, uint64_t *value, const char **end);
+int pg_sizes_parse_bytes(const char *text, uint64_t *value, const char **end);
 
 #endif /* PG_SIZES_H */

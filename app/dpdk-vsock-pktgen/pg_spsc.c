@@ -7,14 +7,12 @@
  */
 
 #include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "pg_conf.h"
-#include "pg_result.h"
-#include "pg_run.h"
-#include "pg_scenario.h"
+#include "pg_clock.h"
+#include "pg_cpu.h"
+#include "pg_spsc.h"
 
 #define RING_SIZE 1024u
 #define LINE      64
@@ -30,18 +28,6 @@ struct ring {
 	_Alignas(LINE) const struct pg_conf *conf;
 };
 
-static void
-pin(int cpu)
-{
-	cpu_set_t set;
-
-	if (cpu < 0)
-		return;
-	CPU_ZERO(&set);
-	CPU_SET((size_t)cpu, &set);
-	pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
-}
-
 static void *
 produce(void *arg)
 {
@@ -50,7 +36,7 @@ produce(void *arg)
 	uint32_t tail = 0, head = 0, i;
 	uint64_t value = 0;
 
-	pin(ring->conf->peer_cpu);
+	pg_cpu_pin(ring->conf->peer_cpu);
 	while (!__atomic_load_n(&ring->stop, __ATOMIC_RELAXED)) {
 		if (tail - head > RING_SIZE - burst) {
 			head = __atomic_load_n(&ring->head, __ATOMIC_ACQUIRE);
@@ -68,7 +54,7 @@ static void
 consume(struct ring *ring, struct pg_result *result)
 {
 	const struct pg_conf *conf = ring->conf;
-	const uint64_t start_ns = pg_now_ns();
+	const uint64_t start_ns = pg_clock_now_ns();
 	uint64_t now_ns = start_ns, measure_ns = 0, want = 0, before = 0;
 	uint32_t head = 0, round = 0;
 
@@ -88,7 +74,7 @@ consume(struct ring *ring, struct pg_result *result)
 			__atomic_store_n(&ring->head, head, __ATOMIC_RELEASE);
 		if (++round % 64 != 0)
 			continue;
-		now_ns = pg_now_ns();
+		now_ns = pg_clock_now_ns();
 		if (measure_ns == 0 && (double)(now_ns - start_ns) >= conf->warmup_s * 1e9) {
 			measure_ns = now_ns;
 			before = want;

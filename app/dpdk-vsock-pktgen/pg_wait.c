@@ -8,7 +8,9 @@
 #include <sys/epoll.h>
 #include <time.h>
 
-#include "pg_run.h"
+#include "pg_end.h"
+#include "pg_open.h"
+#include "pg_wait.h"
 
 #define NB_EVENTS    64
 #define READ_BUDGET  4u

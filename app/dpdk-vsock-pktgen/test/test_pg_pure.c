@@ -66,7 +66,7 @@ test_parse(void)
 	CHECK_EQ(sizes.len[2], 65536);
 	CHECK_EQ(sizes.upto[2], 13);
 	CHECK_EQ(sizes.max_len, 65536);
-	CHECK_EQ(pg_parse_bytes("3Mx", &value, &end), 0);
+	CHECK_EQ(pg_sizes_parse_bytes("3Mx", &value, &end), 0);
 	CHECK_EQ(value, 3 << 20);
 	CHECK_EQ(*end, 'x');
 }

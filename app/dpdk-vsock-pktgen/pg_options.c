@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "pg_conf.h"
+#include "pg_options.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -294,7 +294,7 @@ print_help(void)
 		}
 	}
 	printf("\nScenarios:\n");
-	for (scenario = pg_scenarios; scenario->name != NULL; scenario++)
+	for (scenario = pg_scenario_list; scenario->name != NULL; scenario++)
 		printf("  %-21s %s\n", scenario->name, scenario->help);
 	printf("\nExit status: 0 all well, 1 could not run, 2 corrupted bytes, 3 lost bytes or\n"
 	       "connections, 4 a stall, 5 the device broke the protocol's rules.\n\n"
@@ -322,7 +322,7 @@ store(struct pg_conf *conf, const struct option_def *def, const char *value)
 	const char *end;
 
 	if (def->kind == KIND_BYTES || def->kind == KIND_BYTES32) {
-		if (pg_parse_bytes(value, &bytes, &end) < 0 || *end != '\0')
+		if (pg_sizes_parse_bytes(value, &bytes, &end) < 0 || *end != '\0')
 			return -EINVAL;
 		number = (double)bytes;
 	} else if (def->kind >= KIND_U32 && def->kind <= KIND_US) {
@@ -440,7 +440,7 @@ set_defaults(struct pg_conf *conf)
 }
 
 int
-pg_conf_parse(struct pg_conf *conf, int argc, char **argv, bool *done)
+pg_options_parse(struct pg_conf *conf, int argc, char **argv, bool *done)
 {
 	struct option longs[NB_OPTIONS + 1] = {0};
 	size_t i;
@@ -485,7 +485,7 @@ pg_conf_parse(struct pg_conf *conf, int argc, char **argv, bool *done)
 }
 
 void
-pg_conf_free(struct pg_conf *conf)
+pg_options_free(struct pg_conf *conf)
 {
 	while (conf->nb_guests > 0)
 		free(conf->guests[--conf->nb_guests].keys);
