@@ -15,7 +15,7 @@ struct barrier {
 static void
 barrier_func(struct wq_work *work)
 {
-	wq_complete(&wq_container_of(work, struct barrier, work)->done);
+	wq_completion_done(&wq_container_of(work, struct barrier, work)->done);
 }
 
 /*
@@ -115,11 +115,11 @@ wq_barrier_flush(struct wq_work *work)
 		if (!again)
 			return false;
 		if (round++ < 100)
-			wq_yield();
+			wq_os_yield();
 		else
-			wq_sleep_ns(50 * WQ_NS_PER_US);
+			wq_os_sleep_ns(50 * WQ_NS_PER_US);
 	}
-	wq_wait_for(&b.done);
+	wq_block_wait(&b.done);
 	return true;
 }
 

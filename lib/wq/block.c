@@ -39,3 +39,14 @@ wq_block_end(void)
 	wq_pool_unlock(w->pool);
 	errno = saved;
 }
+
+void
+wq_block_wait(struct wq_completion *c)
+{
+	if (__atomic_load_n(&c->done, __ATOMIC_ACQUIRE))
+		return;
+	wq_block_begin();
+	while (!__atomic_load_n(&c->done, __ATOMIC_ACQUIRE))
+		wq_os_futex_wait(&c->done, 0);
+	wq_block_end();
+}

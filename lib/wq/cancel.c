@@ -80,9 +80,9 @@ wq_grab(struct wq_work *work)
 			break;
 		}
 		if (round < 100)
-			wq_yield();
+			wq_os_yield();
 		else
-			wq_sleep_ns(50 * WQ_NS_PER_US);
+			wq_os_sleep_ns(50 * WQ_NS_PER_US);
 	}
 }
 

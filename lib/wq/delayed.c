@@ -181,7 +181,7 @@ timer_main(void *arg)
 
 		wq_lock(&TIMER->lock);
 		state = drain();
-		next = expire(wq_now_ns());
+		next = expire(wq_os_now_ns());
 		/*
 		 * Sequentially consistent store, then the inbox again: pairs with set_timer(). A
 		 * producer who comes later sees until when we sleep.
@@ -193,7 +193,7 @@ timer_main(void *arg)
 		if (next != 0)
 			wq_waker_sleep(&TIMER->waker, next);
 		else if (state == WQ_INBOX_HALF)
-			wq_yield();
+			wq_os_yield();
 		__atomic_store_n(&TIMER->sleep_until_ns, 0, __ATOMIC_RELAXED);
 	}
 	return arg;
@@ -229,7 +229,7 @@ wq_timer_stop(void)
 static void
 set_timer(int cpu, struct workqueue *wq, struct wq_delayed_work *dw, uint64_t delay_us)
 {
-	uint64_t now = wq_now_ns(), until;
+	uint64_t now = wq_os_now_ns(), until;
 
 	dw->wq = wq;
 	dw->cpu = cpu >= 0 ? cpu : sched_getcpu();
@@ -294,7 +294,7 @@ wq_flush_delayed(struct wq_delayed_work *dw)
 		if (cut)
 			wq_queue_push(wq_queue_route(dw->wq, dw->cpu), &dw->work);
 		else
-			wq_yield();
+			wq_os_yield();
 	}
 	return wq_barrier_flush(&dw->work) || cut;
 }

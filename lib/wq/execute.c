@@ -47,9 +47,9 @@ call(struct wq_worker *w, struct wq_work *work)
 		return 0;
 	}
 	w->sample_in = SAMPLE_EVERY - 1;
-	start = wq_tsc();
+	start = wq_os_tsc();
 	w->current_func(work);
-	ns = wq_tsc_to_ns(wq_tsc() - start);
+	ns = wq_os_tsc_to_ns(wq_os_tsc() - start);
 	return ns <= SAMPLE_MAX_NS ? ns * SAMPLE_EVERY : 0;
 }
 

@@ -36,9 +36,9 @@ settle_pool(struct wq_pool *pool)
 		/* A producer is half way, or somebody carries a work: let them. */
 		wq_pool_unlock(pool);
 		if (round++ < 100)
-			wq_yield();
+			wq_os_yield();
 		else
-			wq_sleep_ns(50 * WQ_NS_PER_US);
+			wq_os_sleep_ns(50 * WQ_NS_PER_US);
 		wq_lock(&pool->lock);
 	}
 	wq_pool_unlock(pool);
@@ -60,7 +60,7 @@ wq_flush_colour_done(struct workqueue *wq)
 	 * The first flusher is set before the count of pwqs and stays until it has been woken.
 	 * Acquire: pairs with the release in lead().
 	 */
-	wq_complete(&__atomic_load_n(&wq->first_flusher, __ATOMIC_ACQUIRE)->done);
+	wq_completion_done(&__atomic_load_n(&wq->first_flusher, __ATOMIC_ACQUIRE)->done);
 }
 
 /* Gives the pwqs the colour for works to come. M is held. */
@@ -133,7 +133,7 @@ retire_colour(struct workqueue *wq)
 		if (f->colour != wq->flush_colour)
 			break;
 		wq_link_del(&f->node);
-		wq_complete(&f->done);
+		wq_completion_done(&f->done);
 	}
 	wq->flush_colour = next_colour(wq->flush_colour);
 }
@@ -173,7 +173,7 @@ cascade(struct workqueue *wq)
 		wq_link_del(&next->node);
 		if (lead(wq, next))
 			return;
-		wq_complete(&next->done);
+		wq_completion_done(&next->done);
 	}
 }
 
@@ -214,7 +214,7 @@ wq_flush(struct workqueue *wq)
 	pthread_mutex_unlock(&wq->mutex);
 	if (!waits)
 		return;
-	wq_wait_for(&f.done);
+	wq_block_wait(&f.done);
 	/*
 	 * Who was completed by the pwqs still leads, and hands on; the others were completed by a
 	 * leader. Nobody else may take the lead from it, so this can be looked at without M.

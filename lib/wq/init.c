@@ -128,7 +128,7 @@ wq_init(const struct wq_config *cfg)
 		return -EALREADY;
 	take_config(cfg);
 	wq_link_init(&wq_g.workqueues);
-	wq_tsc_init();
+	wq_os_tsc_init();
 	rc = wq_topology_read(&wq_g.topo);
 	if (rc == 0)
 		rc = take_cpus(cfg);

@@ -19,7 +19,7 @@ wq_manager_run(struct wq_worker *w)
 
 	if (pool->manager != NULL)
 		return false;
-	if (wq_unlikely(pool->create_after_ns != 0) && wq_now_ns() < pool->create_after_ns)
+	if (wq_unlikely(pool->create_after_ns != 0) && wq_os_now_ns() < pool->create_after_ns)
 		return false;
 	pool->manager = w;
 	wq_pool_unlock(pool);
@@ -30,6 +30,6 @@ wq_manager_run(struct wq_worker *w)
 	wq_lock(&pool->lock);
 	pool->manager = NULL;
 	pool->create_after_ns =
-		rc == 0 ? 0 : wq_now_ns() + wq_g.cfg.create_cooldown_ms * WQ_NS_PER_MS;
+		rc == 0 ? 0 : wq_os_now_ns() + wq_g.cfg.create_cooldown_ms * WQ_NS_PER_MS;
 	return true;
 }

@@ -32,7 +32,7 @@ create_for(struct wq_pool *pool, uint64_t now)
 	wq_lock(&pool->lock);
 	pool->manager = NULL;
 	pool->create_after_ns =
-		rc == 0 ? 0 : wq_now_ns() + wq_g.cfg.create_cooldown_ms * WQ_NS_PER_MS;
+		rc == 0 ? 0 : wq_os_now_ns() + wq_g.cfg.create_cooldown_ms * WQ_NS_PER_MS;
 	if (rc != 0)
 		wq_log(WQ_LOG_WARNING, "pool %u: cannot create a worker: %s", pool->id,
 			strerror(-rc));
@@ -71,7 +71,7 @@ static uint64_t
 pass(struct wq_watch *sum)
 {
 	uint32_t nb_pools = __atomic_load_n(&wq_g.nb_pools, __ATOMIC_ACQUIRE);
-	uint64_t reap = WQ_FOREVER, now = wq_now_ns();
+	uint64_t reap = WQ_FOREVER, now = wq_os_now_ns();
 
 	for (uint32_t id = 1; id <= nb_pools; id++) {
 		struct wq_pool *pool = wq_pool_by_id(id);
@@ -144,7 +144,7 @@ monitor_main(void *arg)
 			continue;
 		}
 		period = next_period(period, &sum);
-		until = wq_now_ns() + period;
+		until = wq_os_now_ns() + period;
 		wq_waker_sleep(&MONITOR->waker, until < reap ? until : reap);
 	}
 	return arg;

@@ -20,7 +20,7 @@ wq_pool_create(int cpu, int scope, int pod, bool highpri, struct wq_pool **out)
 		.cpu = cpu,
 		.scope = scope,
 		.pod = pod,
-		.progress_ns = wq_now_ns(),
+		.progress_ns = wq_os_now_ns(),
 		.highpri = highpri,
 		.flags = cpu < 0 ? WQ_P_UNBOUND : 0,
 	};

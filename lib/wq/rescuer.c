@@ -154,7 +154,7 @@ rescuer_main(void *arg)
 
 	wq_current = w;
 	pthread_setname_np(pthread_self(), w->name);
-	__atomic_store_n(&w->tid, wq_gettid(), __ATOMIC_RELEASE);
+	__atomic_store_n(&w->tid, wq_os_gettid(), __ATOMIC_RELEASE);
 	while (!stop) {
 		struct wq_pwq *pwq;
 

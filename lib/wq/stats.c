@@ -157,7 +157,7 @@ snap_worker(const struct wq_worker *w, struct wq_stats_worker *s)
 		.rescuer = w->flags & WQ_W_RESCUER,
 		.state = state_of(w),
 		.works = w->nb_works,
-		.idle_ns = w->flags & WQ_W_IDLE ? wq_now_ns() - w->idle_since_ns : 0,
+		.idle_ns = w->flags & WQ_W_IDLE ? wq_os_now_ns() - w->idle_since_ns : 0,
 		.func = (uintptr_t)w->current_func,
 	};
 	memcpy(s->name, w->name, sizeof(s->name));

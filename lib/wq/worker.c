@@ -45,7 +45,7 @@ wq_worker_enter_idle(struct wq_worker *w)
 	struct wq_pool *pool = w->pool;
 
 	w->flags |= WQ_W_IDLE;
-	w->idle_since_ns = wq_now_ns();
+	w->idle_since_ns = wq_os_now_ns();
 	pool->nb_idle++;
 	wq_link_push(&w->entry, &pool->idle);
 	/* The monitor sleeps without limit until there is somebody to reap. */
@@ -67,12 +67,12 @@ wait_half_linked(unsigned round)
 {
 	if (round < 64) {
 		for (unsigned i = 0; i < 16; i++)
-			wq_pause();
+			wq_os_pause();
 	} else if (round < 128) {
-		wq_yield();
+		wq_os_yield();
 	} else {
 		/* It was preempted, perhaps by us: give its CPU away for real. */
-		wq_sleep_ns(50 * WQ_NS_PER_US);
+		wq_os_sleep_ns(50 * WQ_NS_PER_US);
 	}
 }
 
@@ -118,11 +118,11 @@ spin(struct wq_worker *w)
 	if (!counted)
 		pool->nb_running++;
 	wq_pool_unlock(pool);
-	until = wq_now_ns() + wq_g.cfg.spin_us * WQ_NS_PER_US;
+	until = wq_os_now_ns() + wq_g.cfg.spin_us * WQ_NS_PER_US;
 	do {
 		for (unsigned i = 0; i < 8 && wq_inbox_quiet(&pool->inbox); i++)
-			wq_pause();
-	} while (wq_inbox_quiet(&pool->inbox) && wq_now_ns() < until);
+			wq_os_pause();
+	} while (wq_inbox_quiet(&pool->inbox) && wq_os_now_ns() < until);
 	wq_lock(&pool->lock);
 	if (!counted)
 		pool->nb_running--;
@@ -173,7 +173,7 @@ worker_main(void *arg)
 
 	wq_current = w;
 	pthread_setname_np(pthread_self(), w->name);
-	__atomic_store_n(&w->tid, wq_gettid(), __ATOMIC_RELEASE);
+	__atomic_store_n(&w->tid, wq_os_gettid(), __ATOMIC_RELEASE);
 	/* Refused without the privilege: then such workers are as others. */
 	if (pool->highpri)
 		(void)setpriority(PRIO_PROCESS, (id_t)w->tid, HIGHPRI_NICE);

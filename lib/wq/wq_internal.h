@@ -23,7 +23,11 @@
 #include <pthread.h>
 
 #include "wq.h"
-#include "wq_os.h"
+#include "completion.h"
+#include "link.h"
+#include "lock.h"
+#include "os.h"
+#include "waker.h"
 
 /*
  * struct wq_work:
@@ -360,6 +364,10 @@ wq_set_where(struct wq_work *work, uint32_t where)
 {
 	__atomic_store_n(&work->where, where, __ATOMIC_RELEASE);
 }
+
+/* block.c */
+/* Announces blocking when a work calls it. */
+void wq_block_wait(struct wq_completion *c);
 
 /* queue.c */
 struct wq_pwq *wq_queue_route(const struct workqueue *wq, int cpu);

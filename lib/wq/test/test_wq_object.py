@@ -12,7 +12,7 @@ import sys
 FUNCTIONS = ('wq_queue_work_on', 'wq_queue_work', 'wq_queue_push', 'wq_queue_delayed_on')
 # What the path may call: itself, reading the CPU and the clock, and waking who sleeps.
 MAY_CALL = ('wq_queue_route', 'wq_queue_push', 'wq_queue_work_on', 'wq_in_work', 'sched_getcpu',
-            'queue_claimed', 'set_timer', 'wq_now_ns', 'wq_futex_wake')
+            'queue_claimed', 'set_timer', 'wq_os_now_ns', 'wq_os_futex_wake')
 
 
 def skip(why):
