@@ -32,7 +32,7 @@ insert_barrier(struct wq_pwq *pwq, struct wq_work *target, struct wq_worker *w, 
 	work->state = WQ_PENDING;
 	work->pwq = pwq;
 	work->flags = WQ_F_INACTIVE | WQ_F_BARRIER;
-	wq_set_where(work, WQ_WHERE(WQ_AT_POOL, pwq->pool->id));
+	wq_work_set_where(work, WQ_WHERE(WQ_AT_POOL, pwq->pool->id));
 	if (w != NULL) {
 		work->colour = w->current_colour;
 		/* What is scheduled here already may be linked to each other, not to us. */
@@ -60,7 +60,7 @@ is_under_way(const struct wq_work *work)
 	/* In this order: not pending here means that the execution has begun. */
 	if (!wq_work_pending(work))
 		return false;
-	kind = WQ_WHERE_KIND(wq_where(work));
+	kind = WQ_WHERE_KIND(wq_work_where(work));
 	return kind != WQ_AT_TIMER && kind != WQ_AT_DISABLED;
 }
 
@@ -71,7 +71,7 @@ is_under_way(const struct wq_work *work)
 static bool
 try_insert(struct wq_work *work, struct barrier *b, bool *again)
 {
-	uint32_t pool_id = WQ_WHERE_POOL(wq_where(work));
+	uint32_t pool_id = WQ_WHERE_POOL(wq_work_where(work));
 	struct wq_pool *pool;
 	struct wq_worker *w;
 
@@ -84,9 +84,9 @@ try_insert(struct wq_work *work, struct barrier *b, bool *again)
 		return false;
 	}
 	wq_lock(&pool->lock);
-	if (wq_where(work) == WQ_WHERE(WQ_AT_INBOX, pool->id))
+	if (wq_work_where(work) == WQ_WHERE(WQ_AT_INBOX, pool->id))
 		wq_pwq_drain_marked(pool);
-	if (wq_where(work) == WQ_WHERE(WQ_AT_POOL, pool->id)) {
+	if (wq_work_where(work) == WQ_WHERE(WQ_AT_POOL, pool->id)) {
 		insert_barrier(work->pwq, work, NULL, b);
 		wq_pool_unlock(pool);
 		return true;
@@ -105,7 +105,7 @@ try_insert(struct wq_work *work, struct barrier *b, bool *again)
 
 /* Waits for the last queueing of a work; false: it was idle. */
 bool
-wq_barrier_flush(struct wq_work *work)
+wq_flush_work(struct wq_work *work)
 {
 	struct barrier b;
 	unsigned round = 0;
@@ -121,10 +121,4 @@ wq_barrier_flush(struct wq_work *work)
 	}
 	wq_block_wait(&b.done);
 	return true;
-}
-
-bool
-wq_flush_work(struct wq_work *work)
-{
-	return wq_barrier_flush(work);
 }

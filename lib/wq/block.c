@@ -17,7 +17,7 @@ wq_block_begin(void)
 	wq_lock(&w->pool->lock);
 	if (!(w->flags & WQ_W_NOT_RUNNING) && wq_pool_work_waits(w->pool))
 		w->current_pwq->stats.woken++;
-	wq_worker_set_flags(w, WQ_W_BLOCKED);
+	wq_pool_set_worker_flags(w, WQ_W_BLOCKED);
 	wq_pool_unlock(w->pool);
 	errno = saved;
 }
@@ -35,7 +35,7 @@ wq_block_end(void)
 		return;
 	wq_lock(&w->pool->lock);
 	/* Who announces the end runs: what the monitor saw is over too. */
-	wq_worker_clear_flags(w, WQ_W_BLOCKED | WQ_W_SEEN_BLOCKED);
+	wq_pool_clear_worker_flags(w, WQ_W_BLOCKED | WQ_W_SEEN_BLOCKED);
 	wq_pool_unlock(w->pool);
 	errno = saved;
 }

@@ -30,7 +30,7 @@ unlist(struct wq_pool *pool, struct wq_work *work)
 	if (flags & WQ_F_INACTIVE)
 		wq_pwq_move_linked(work, &pool->worklist);
 	wq_link_del(&work->entry);
-	wq_set_where(work, WQ_WHERE(WQ_AT_NONE, 0));
+	wq_work_set_where(work, WQ_WHERE(WQ_AT_NONE, 0));
 	wq_pwq_done(pwq, work->colour, flags);
 }
 
@@ -42,9 +42,9 @@ take_from_pool(struct wq_work *work, uint32_t where)
 	bool taken;
 
 	wq_lock(&pool->lock);
-	if (wq_where(work) == WQ_WHERE(WQ_AT_INBOX, pool->id))
+	if (wq_work_where(work) == WQ_WHERE(WQ_AT_INBOX, pool->id))
 		wq_pwq_drain_marked(pool);
-	taken = wq_where(work) == WQ_WHERE(WQ_AT_POOL, pool->id);
+	taken = wq_work_where(work) == WQ_WHERE(WQ_AT_POOL, pool->id);
 	if (taken)
 		unlist(pool, work);
 	wq_pool_unlock(pool);
@@ -56,14 +56,14 @@ take_from_pool(struct wq_work *work, uint32_t where)
  * matter of instructions, or of being preempted there.
  */
 enum wq_grab
-wq_grab(struct wq_work *work)
+wq_cancel_grab(struct wq_work *work)
 {
 	for (unsigned round = 0;; round++) {
 		uint32_t where;
 
-		if (wq_claim(work))
+		if (wq_work_claim(work))
 			return WQ_GRAB_IDLE;
-		where = wq_where(work);
+		where = wq_work_where(work);
 		switch (WQ_WHERE_KIND(where)) {
 		case WQ_AT_INBOX:
 		case WQ_AT_POOL:
@@ -89,10 +89,10 @@ wq_grab(struct wq_work *work)
 bool
 wq_cancel_work(struct wq_work *work)
 {
-	enum wq_grab grab = wq_grab(work);
+	enum wq_grab grab = wq_cancel_grab(work);
 
 	if (grab != WQ_GRAB_DISABLED)
-		wq_unclaim(work);
+		wq_work_unclaim(work);
 	return grab == WQ_GRAB_PENDING;
 }
 
@@ -104,9 +104,9 @@ wq_disable_work(struct wq_work *work)
 
 	wq_lock(slot);
 	/* Under the lock of the slot nobody else disables or enables this work. */
-	grab = wq_grab(work);
+	grab = wq_cancel_grab(work);
 	if (grab != WQ_GRAB_DISABLED)
-		wq_set_where(work, WQ_WHERE(WQ_AT_DISABLED, 0));
+		wq_work_set_where(work, WQ_WHERE(WQ_AT_DISABLED, 0));
 	WQ_ASSERT(work->disable_depth < UINT16_MAX);
 	work->disable_depth++;
 	wq_unlock(slot);
@@ -123,8 +123,8 @@ wq_enable_work(struct wq_work *work)
 	WQ_ASSERT(work->disable_depth > 0);
 	enabled = --work->disable_depth == 0;
 	if (enabled) {
-		wq_set_where(work, WQ_WHERE(WQ_AT_NONE, 0));
-		wq_unclaim(work);
+		wq_work_set_where(work, WQ_WHERE(WQ_AT_NONE, 0));
+		wq_work_unclaim(work);
 	}
 	wq_unlock(slot);
 	return enabled;
@@ -135,7 +135,7 @@ wq_disable_work_sync(struct wq_work *work)
 {
 	bool was_pending = wq_disable_work(work);
 
-	wq_barrier_flush(work);
+	wq_flush_work(work);
 	return was_pending;
 }
 

@@ -1,19 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/*
- * Delayed works: one timer thread, a pairing heap inside the works (no allocation), and the same
- * wait-free way in as the pools have.
- */
+/* Delayed works: queueing them now or by the timer, moving and flushing them. */
 
 #include "wq_internal.h"
-
-#define TIMER (&wq_g.timer)
-
-static struct wq_delayed_work *
-to_delayed(struct wq_work *work)
-{
-	return (struct wq_delayed_work *)(void *)work;
-}
 
 void
 wq_delayed_init(struct wq_delayed_work *dw, wq_func_t func)
@@ -27,225 +16,6 @@ wq_delayed_init(struct wq_delayed_work *dw, wq_func_t func)
 	dw->cpu = -1;
 }
 
-/*
- * Pairing heap. prev of a first child is its parent, of others the sibling before. T is held by
- * all.
- */
-static struct wq_delayed_work *
-meld(struct wq_delayed_work *a, struct wq_delayed_work *b)
-{
-	struct wq_delayed_work *top, *sub;
-
-	if (a == NULL || b == NULL)
-		return a != NULL ? a : b;
-	top = b->expires_ns < a->expires_ns ? b : a;
-	sub = top == a ? b : a;
-	sub->prev = top;
-	sub->next = top->child;
-	if (sub->next != NULL)
-		sub->next->prev = sub;
-	top->child = sub;
-	top->next = NULL;
-	top->prev = NULL;
-	return top;
-}
-
-/* Melds a list of siblings in pairs, then the pairs from the last to the first. */
-static struct wq_delayed_work *
-meld_siblings(struct wq_delayed_work *first)
-{
-	struct wq_delayed_work *pairs = NULL, *top = NULL;
-
-	while (first != NULL) {
-		struct wq_delayed_work *a = first, *b = a->next;
-
-		first = b != NULL ? b->next : NULL;
-		a->next = NULL;
-		if (b != NULL)
-			b->next = NULL;
-		a = meld(a, b);
-		a->next = pairs;
-		pairs = a;
-	}
-	while (pairs != NULL) {
-		struct wq_delayed_work *next = pairs->next;
-
-		pairs->next = NULL;
-		top = meld(top, pairs);
-		pairs = next;
-	}
-	if (top != NULL)
-		top->prev = NULL;
-	return top;
-}
-
-static void
-heap_insert(struct wq_delayed_work *dw)
-{
-	dw->child = NULL;
-	dw->next = NULL;
-	dw->prev = NULL;
-	TIMER->heap = meld(TIMER->heap, dw);
-}
-
-static void
-heap_remove(struct wq_delayed_work *dw)
-{
-	struct wq_delayed_work *sub = meld_siblings(dw->child);
-
-	if (dw == TIMER->heap) {
-		TIMER->heap = sub;
-		return;
-	}
-	if (dw->prev->child == dw)
-		dw->prev->child = dw->next;
-	else
-		dw->prev->next = dw->next;
-	if (dw->next != NULL)
-		dw->next->prev = dw->prev;
-	TIMER->heap = meld(TIMER->heap, sub);
-}
-
-/* Takes what has come into the heap. T is held. */
-static enum wq_inbox_state
-drain(void)
-{
-	enum wq_inbox_state state;
-	struct wq_work *work;
-
-	while ((work = wq_inbox_pop(&TIMER->inbox, &state)) != NULL) {
-		struct wq_delayed_work *dw = to_delayed(work);
-
-		dw->wq->nb_delayed++;
-		heap_insert(dw);
-		/* The pool's number tells what is in the heap from what is in the inbox. */
-		wq_set_where(work, WQ_WHERE(WQ_AT_TIMER, 1));
-	}
-	return state;
-}
-
-/* Takes a work from the heap; false: it is not there. */
-bool
-wq_timer_remove(struct wq_delayed_work *dw)
-{
-	bool there;
-
-	wq_lock(&TIMER->lock);
-	drain();
-	there = wq_where(&dw->work) == WQ_WHERE(WQ_AT_TIMER, 1);
-	if (there) {
-		heap_remove(dw);
-		dw->wq->nb_delayed--;
-		wq_set_where(&dw->work, WQ_WHERE(WQ_AT_NONE, 0));
-	}
-	wq_unlock(&TIMER->lock);
-	return there;
-}
-
-/* How many works of a workqueue wait for their time. Producers have stopped. */
-uint64_t
-wq_timer_nb_delayed(struct workqueue *wq)
-{
-	uint64_t nb;
-
-	wq_lock(&TIMER->lock);
-	if (TIMER->started)
-		drain();
-	nb = wq->nb_delayed;
-	wq_unlock(&TIMER->lock);
-	return nb;
-}
-
-/* Queues what is due. T is held. Returns when the next one is. */
-static uint64_t
-expire(uint64_t now)
-{
-	while (TIMER->heap != NULL && TIMER->heap->expires_ns <= now) {
-		struct wq_delayed_work *dw = TIMER->heap;
-
-		heap_remove(dw);
-		dw->wq->nb_delayed--;
-		wq_set_where(&dw->work, WQ_WHERE(WQ_AT_NONE, 0));
-		wq_queue_push(wq_queue_route(dw->wq, dw->cpu), &dw->work);
-	}
-	return TIMER->heap != NULL ? TIMER->heap->expires_ns : WQ_FOREVER;
-}
-
-static void *
-timer_main(void *arg)
-{
-	pthread_setname_np(pthread_self(), "wq/timer");
-	while (!__atomic_load_n(&TIMER->stop, __ATOMIC_ACQUIRE)) {
-		enum wq_inbox_state state;
-		uint64_t next;
-
-		wq_lock(&TIMER->lock);
-		state = drain();
-		next = expire(wq_os_now_ns());
-		/*
-		 * Sequentially consistent store, then the inbox again: pairs with set_timer(). A
-		 * producer who comes later sees until when we sleep.
-		 */
-		__atomic_store_n(&TIMER->sleep_until_ns, next, __ATOMIC_SEQ_CST);
-		if (state != WQ_INBOX_EMPTY || !wq_inbox_empty(&TIMER->inbox))
-			next = 0;
-		wq_unlock(&TIMER->lock);
-		if (next != 0)
-			wq_waker_sleep(&TIMER->waker, next);
-		else if (state == WQ_INBOX_HALF)
-			wq_os_yield();
-		__atomic_store_n(&TIMER->sleep_until_ns, 0, __ATOMIC_RELAXED);
-	}
-	return arg;
-}
-
-int
-wq_timer_start(void)
-{
-	int rc;
-
-	wq_inbox_init(&TIMER->inbox);
-	TIMER->heap = NULL;
-	TIMER->stop = false;
-	TIMER->started = true;
-	rc = wq_worker_start_thread(&TIMER->thread, &wq_g.cpus, timer_main, NULL);
-	if (rc != 0)
-		TIMER->started = false;
-	return rc;
-}
-
-void
-wq_timer_stop(void)
-{
-	if (!TIMER->started)
-		return;
-	__atomic_store_n(&TIMER->stop, true, __ATOMIC_RELEASE);
-	wq_waker_wake(&TIMER->waker);
-	pthread_join(TIMER->thread, NULL);
-	TIMER->started = false;
-}
-
-/* The caller holds the claim. Wait-free. */
-static void
-set_timer(int cpu, struct workqueue *wq, struct wq_delayed_work *dw, uint64_t delay_us)
-{
-	uint64_t now = wq_os_now_ns(), until;
-
-	dw->wq = wq;
-	dw->cpu = cpu >= 0 ? cpu : sched_getcpu();
-	/* Centuries are as good as never, and cannot overflow. */
-	dw->expires_ns = delay_us < (UINT64_MAX - now) / WQ_NS_PER_US
-		? now + delay_us * WQ_NS_PER_US
-		: WQ_FOREVER - 1;
-	wq_set_where(&dw->work, WQ_WHERE(WQ_AT_TIMER, 0));
-	now = dw->expires_ns;
-	wq_inbox_push(&TIMER->inbox, &dw->work);
-	/* The work may be gone. Sequentially consistent: see timer_main(). 0: it is awake. */
-	until = __atomic_load_n(&TIMER->sleep_until_ns, __ATOMIC_SEQ_CST);
-	if (now < until)
-		wq_waker_wake(&TIMER->waker);
-}
-
 /* The caller holds the claim. */
 static void
 queue_claimed(int cpu, struct workqueue *wq, struct wq_delayed_work *dw, uint64_t delay_us)
@@ -253,7 +23,7 @@ queue_claimed(int cpu, struct workqueue *wq, struct wq_delayed_work *dw, uint64_
 	if (delay_us == 0)
 		wq_queue_push(wq_queue_route(wq, cpu), &dw->work);
 	else
-		set_timer(cpu, wq, dw, delay_us);
+		wq_timer_set(cpu, wq, dw, delay_us);
 }
 
 bool
@@ -261,7 +31,7 @@ wq_queue_delayed_on(int cpu, struct workqueue *wq, struct wq_delayed_work *dw, u
 {
 	if (wq_unlikely(__atomic_load_n(&wq->draining, __ATOMIC_ACQUIRE)) && !wq_in_work(wq))
 		return false;
-	if (!wq_claim(&dw->work))
+	if (!wq_work_claim(&dw->work))
 		return false;
 	queue_claimed(cpu, wq, dw, delay_us);
 	return true;
@@ -276,7 +46,7 @@ wq_queue_delayed(struct workqueue *wq, struct wq_delayed_work *dw, uint64_t dela
 bool
 wq_mod_delayed(struct workqueue *wq, struct wq_delayed_work *dw, uint64_t delay_us)
 {
-	enum wq_grab grab = wq_grab(&dw->work);
+	enum wq_grab grab = wq_cancel_grab(&dw->work);
 
 	if (grab != WQ_GRAB_DISABLED)
 		queue_claimed(-1, wq, dw, delay_us);
@@ -289,12 +59,12 @@ wq_flush_delayed(struct wq_delayed_work *dw)
 	bool cut = false;
 
 	/* What is due later is queued here and now; then it is a work like others. */
-	while (!cut && WQ_WHERE_KIND(wq_where(&dw->work)) == WQ_AT_TIMER) {
+	while (!cut && WQ_WHERE_KIND(wq_work_where(&dw->work)) == WQ_AT_TIMER) {
 		cut = wq_timer_remove(dw);
 		if (cut)
 			wq_queue_push(wq_queue_route(dw->wq, dw->cpu), &dw->work);
 		else
 			wq_os_yield();
 	}
-	return wq_barrier_flush(&dw->work) || cut;
+	return wq_flush_work(&dw->work) || cut;
 }

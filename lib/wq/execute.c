@@ -86,10 +86,10 @@ begin(struct wq_worker *w, struct wq_work *work)
 	if (wq_likely(!(work->flags & WQ_F_BARRIER)))
 		pwq->stats.started++;
 	if (wq_unlikely(pwq->wq->flags & WQ_CPU_INTENSIVE))
-		wq_worker_set_flags(w, WQ_W_CPU_INTENSIVE);
+		wq_pool_set_worker_flags(w, WQ_W_CPU_INTENSIVE);
 	__atomic_store_n(&work->last_pool, pool->id, __ATOMIC_RELAXED);
-	wq_set_where(work, WQ_WHERE(WQ_AT_NONE, 0));
-	wq_unclaim(work);
+	wq_work_set_where(work, WQ_WHERE(WQ_AT_NONE, 0));
+	wq_work_unclaim(work);
 }
 
 /* P is held. */
@@ -101,7 +101,7 @@ end(struct wq_worker *w, uint64_t sampled_ns)
 	if (wq_unlikely(w->seen_cpu_ns != 0))
 		account_long(w);
 	if (wq_unlikely(w->flags & (WQ_W_CPU_INTENSIVE | WQ_W_SEEN_BLOCKED)))
-		wq_worker_clear_flags(w, WQ_W_CPU_INTENSIVE | WQ_W_SEEN_BLOCKED);
+		wq_pool_clear_worker_flags(w, WQ_W_CPU_INTENSIVE | WQ_W_SEEN_BLOCKED);
 	wq_link_del(&w->entry);
 	w->current_work = NULL;
 	w->current_func = NULL;

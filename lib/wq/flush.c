@@ -52,17 +52,6 @@ wq_flush_settle(struct workqueue *wq)
 	wq_link_foreach(l, &wq->pwqs) settle_pool(wq_container_of(l, struct wq_pwq, node)->pool);
 }
 
-/* The last pwq is done with the colour of the first flusher. P of that pwq is held. */
-void
-wq_flush_colour_done(struct workqueue *wq)
-{
-	/*
-	 * The first flusher is set before the count of pwqs and stays until it has been woken.
-	 * Acquire: pairs with the release in lead().
-	 */
-	wq_completion_done(&__atomic_load_n(&wq->first_flusher, __ATOMIC_ACQUIRE)->done);
-}
-
 /* Gives the pwqs the colour for works to come. M is held. */
 static void
 paint(struct workqueue *wq)
@@ -105,7 +94,7 @@ watch(struct workqueue *wq)
 		wq_pool_unlock(pwq->pool);
 	}
 	if (__atomic_sub_fetch(&wq->nb_pwqs_to_flush, 1, __ATOMIC_ACQ_REL) == 0 && waits)
-		wq_flush_colour_done(wq);
+		wq_pwq_colour_done(wq);
 	return waits;
 }
 
@@ -224,56 +213,4 @@ wq_flush(struct workqueue *wq)
 	pthread_mutex_lock(&wq->mutex);
 	cascade(wq);
 	pthread_mutex_unlock(&wq->mutex);
-}
-
-/* One look at all pwqs: whether they are idle, and how many works came so far. M is held. */
-static bool
-look(struct workqueue *wq, uint64_t *nb_inserted)
-{
-	bool idle = true;
-	struct wq_link *l;
-
-	wq_flush_settle(wq);
-	*nb_inserted = 0;
-	wq_link_foreach(l, &wq->pwqs)
-	{
-		struct wq_pwq *pwq = wq_container_of(l, struct wq_pwq, node);
-
-		wq_lock(&pwq->pool->lock);
-		idle = idle && wq_pwq_idle(pwq);
-		*nb_inserted += pwq->nb_inserted;
-		wq_pool_unlock(pwq->pool);
-	}
-	return idle;
-}
-
-/*
- * Whether nothing is queued to or runs for @wq. A work that queues itself may hop from pool to pool
- * right behind our back: into an inbox that was looked at already, from a pool that was not. So we
- * look twice. One that exists between the two looks was either there at the first, or came to a
- * pool after it, at the latest when the second look emptied the inboxes: then the count differs. M
- * is held.
- */
-static bool
-is_empty(struct workqueue *wq)
-{
-	uint64_t first, second;
-
-	return look(wq, &first) && look(wq, &second) && first == second;
-}
-
-void
-wq_drain(struct workqueue *wq)
-{
-	bool empty;
-
-	/* Sequentially consistent: a producer that this thread has stopped knows of it. */
-	__atomic_add_fetch(&wq->draining, 1, __ATOMIC_SEQ_CST);
-	do {
-		wq_flush(wq);
-		pthread_mutex_lock(&wq->mutex);
-		empty = is_empty(wq);
-		pthread_mutex_unlock(&wq->mutex);
-	} while (!empty);
-	__atomic_sub_fetch(&wq->draining, 1, __ATOMIC_SEQ_CST);
 }

@@ -7,8 +7,6 @@
 
 #include "wq_internal.h"
 
-struct wq_global wq_g = {.mutex = PTHREAD_MUTEX_INITIALIZER};
-
 static const struct {
 	const char *name;
 	unsigned flags;
@@ -30,7 +28,7 @@ set_default(uint32_t *field, uint32_t value)
 static void
 take_config(const struct wq_config *cfg)
 {
-	struct wq_config *c = &wq_g.cfg;
+	struct wq_config *c = &wq_global.cfg;
 
 	*c = cfg != NULL ? *cfg : (struct wq_config){0};
 	c->cpus = NULL;
@@ -55,27 +53,27 @@ take_cpus(const struct wq_config *cfg)
 		return -errno;
 	if (cfg != NULL && cfg->cpus != NULL)
 		mine = *cfg->cpus;
-	for (int c = wq_g.topo.nb_cpus; c < WQ_MAX_CPUS; c++)
+	for (int c = wq_global.topo.nb_cpus; c < WQ_MAX_CPUS; c++)
 		CPU_CLR(c, &mine);
 	if (CPU_COUNT(&mine) == 0)
 		return -EINVAL;
-	wq_g.cpus = mine;
+	wq_global.cpus = mine;
 	return 0;
 }
 
 static int
 make_pools(void)
 {
-	int nb = wq_g.topo.nb_cpus;
+	int nb = wq_global.topo.nb_cpus;
 
-	wq_g.home = calloc((size_t)nb, sizeof(*wq_g.home));
-	wq_g.cpu_pools = calloc((size_t)nb * 2, sizeof(struct wq_pool *));
-	if (wq_g.home == NULL || wq_g.cpu_pools == NULL)
+	wq_global.home = calloc((size_t)nb, sizeof(*wq_global.home));
+	wq_global.cpu_pools = calloc((size_t)nb * 2, sizeof(struct wq_pool *));
+	if (wq_global.home == NULL || wq_global.cpu_pools == NULL)
 		return -ENOMEM;
 	for (int c = 0; c < nb; c++) {
-		wq_g.home[c] = wq_topology_nearest(&wq_g.topo, c, &wq_g.cpus);
+		wq_global.home[c] = wq_topology_nearest(&wq_global.topo, c, &wq_global.cpus);
 		for (int hi = 0; hi < 2; hi++) {
-			int rc = wq_pool_create(c, -1, -1, hi, &wq_g.cpu_pools[2 * c + hi]);
+			int rc = wq_pool_create(c, -1, -1, hi, &wq_global.cpu_pools[2 * c + hi]);
 
 			if (rc != 0)
 				return rc;
@@ -89,7 +87,7 @@ make_system_wqs(void)
 {
 	for (int i = 0; i < WQ_NB_SYSTEM; i++) {
 		int rc = wq_workqueue_create(
-			system_wqs[i].name, system_wqs[i].flags, 0, false, &wq_g.system[i]);
+			system_wqs[i].name, system_wqs[i].flags, 0, false, &wq_global.system[i]);
 
 		if (rc != 0)
 			return rc;
@@ -102,21 +100,21 @@ static void
 tear_down(void)
 {
 	for (int i = 0; i < WQ_NB_SYSTEM; i++) {
-		wq_destroy(wq_g.system[i]);
-		wq_g.system[i] = NULL;
+		wq_destroy(wq_global.system[i]);
+		wq_global.system[i] = NULL;
 	}
 	wq_timer_stop();
 	wq_monitor_stop();
-	for (uint32_t id = wq_g.nb_pools; id > 0; id--)
-		wq_pool_destroy(wq_g.pools[id]);
-	wq_g.nb_pools = 0;
-	free(wq_g.cpu_pools);
-	wq_g.cpu_pools = NULL;
-	free(wq_g.home);
-	wq_g.home = NULL;
-	wq_topology_free(&wq_g.topo);
-	wq_g.frozen = false;
-	__atomic_store_n(&wq_g.started, false, __ATOMIC_RELEASE);
+	for (uint32_t id = wq_global.nb_pools; id > 0; id--)
+		wq_pool_destroy(wq_global.pools[id]);
+	wq_global.nb_pools = 0;
+	free(wq_global.cpu_pools);
+	wq_global.cpu_pools = NULL;
+	free(wq_global.home);
+	wq_global.home = NULL;
+	wq_topology_free(&wq_global.topo);
+	wq_global.frozen = false;
+	__atomic_store_n(&wq_global.started, false, __ATOMIC_RELEASE);
 }
 
 int
@@ -124,12 +122,12 @@ wq_init(const struct wq_config *cfg)
 {
 	int rc;
 
-	if (__atomic_exchange_n(&wq_g.started, true, __ATOMIC_ACQ_REL))
+	if (__atomic_exchange_n(&wq_global.started, true, __ATOMIC_ACQ_REL))
 		return -EALREADY;
 	take_config(cfg);
-	wq_link_init(&wq_g.workqueues);
+	wq_link_init(&wq_global.workqueues);
 	wq_os_tsc_init();
-	rc = wq_topology_read(&wq_g.topo);
+	rc = wq_topology_read(&wq_global.topo);
 	if (rc == 0)
 		rc = take_cpus(cfg);
 	if (rc == 0)
@@ -148,24 +146,19 @@ wq_init(const struct wq_config *cfg)
 void
 wq_exit(void)
 {
-	if (!__atomic_load_n(&wq_g.started, __ATOMIC_ACQUIRE))
+	if (!__atomic_load_n(&wq_global.started, __ATOMIC_ACQUIRE))
 		return;
 	WQ_ASSERT(wq_current == NULL);
 	/* What is still there but the system's own has an owner who will use it again. */
-	for (struct wq_link *l = wq_g.workqueues.next; l != &wq_g.workqueues; l = l->next) {
+	for (struct wq_link *l = wq_global.workqueues.next; l != &wq_global.workqueues;
+		l = l->next) {
 		struct workqueue *wq = wq_container_of(l, struct workqueue, node);
 		bool ours = false;
 
 		for (int i = 0; i < WQ_NB_SYSTEM; i++)
-			ours |= wq == wq_g.system[i];
+			ours |= wq == wq_global.system[i];
 		WQ_ASSERT(ours);
 	}
 	wq_thaw();
 	tear_down();
-}
-
-struct workqueue *
-wq_system(enum wq_system_id id)
-{
-	return wq_g.system[id];
 }

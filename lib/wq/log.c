@@ -14,8 +14,8 @@ wq_log(enum wq_log_level level, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
-	if (wq_g.cfg.log != NULL)
-		wq_g.cfg.log(level, line, wq_g.cfg.log_arg);
+	if (wq_global.cfg.log != NULL)
+		wq_global.cfg.log(level, line, wq_global.cfg.log_arg);
 	else
 		fprintf(stderr, "wq: %s: %s\n", names[level], line);
 }

@@ -10,7 +10,7 @@
 
 #include "wq_internal.h"
 
-#define MONITOR (&wq_g.monitor)
+#define MONITOR (&wq_global.monitor)
 /* Longest periods, in periods: nothing waits; work waits and all was seen before. */
 #define QUIET_PERIODS 2
 #define SEEN_PERIODS  10
@@ -32,7 +32,7 @@ create_for(struct wq_pool *pool, uint64_t now)
 	wq_lock(&pool->lock);
 	pool->manager = NULL;
 	pool->create_after_ns =
-		rc == 0 ? 0 : wq_os_now_ns() + wq_g.cfg.create_cooldown_ms * WQ_NS_PER_MS;
+		rc == 0 ? 0 : wq_os_now_ns() + wq_global.cfg.create_cooldown_ms * WQ_NS_PER_MS;
 	if (rc != 0)
 		wq_log(WQ_LOG_WARNING, "pool %u: cannot create a worker: %s", pool->id,
 			strerror(-rc));
@@ -42,7 +42,7 @@ create_for(struct wq_pool *pool, uint64_t now)
 static void
 check_progress(struct wq_pool *pool, uint64_t now)
 {
-	uint64_t mayday_ns = wq_g.cfg.mayday_ms * WQ_NS_PER_MS, stalled;
+	uint64_t mayday_ns = wq_global.cfg.mayday_ms * WQ_NS_PER_MS, stalled;
 
 	if (pool->nb_started != pool->progress_works || !wq_pool_work_waits(pool)) {
 		pool->progress_works = pool->nb_started;
@@ -57,7 +57,7 @@ check_progress(struct wq_pool *pool, uint64_t now)
 		pool->mayday_ns = now;
 		wq_rescuer_mayday(pool);
 	}
-	if (stalled >= wq_g.cfg.watchdog_ms * WQ_NS_PER_MS && !pool->stall_told) {
+	if (stalled >= wq_global.cfg.watchdog_ms * WQ_NS_PER_MS && !pool->stall_told) {
 		pool->stall_told = true;
 		pool->nb_stalls++;
 		wq_log(WQ_LOG_ERR, "pool %u: no work started for %u ms, %u of %u workers idle",
@@ -70,7 +70,7 @@ check_progress(struct wq_pool *pool, uint64_t now)
 static uint64_t
 pass(struct wq_watch *sum)
 {
-	uint32_t nb_pools = __atomic_load_n(&wq_g.nb_pools, __ATOMIC_ACQUIRE);
+	uint32_t nb_pools = __atomic_load_n(&wq_global.nb_pools, __ATOMIC_ACQUIRE);
 	uint64_t reap = WQ_FOREVER, now = wq_os_now_ns();
 
 	for (uint32_t id = 1; id <= nb_pools; id++) {
@@ -96,7 +96,7 @@ pass(struct wq_watch *sum)
 static bool
 disarm(void)
 {
-	uint32_t nb_pools = __atomic_load_n(&wq_g.nb_pools, __ATOMIC_ACQUIRE);
+	uint32_t nb_pools = __atomic_load_n(&wq_global.nb_pools, __ATOMIC_ACQUIRE);
 	bool active = false;
 
 	__atomic_store_n(&MONITOR->ticking, 0, __ATOMIC_SEQ_CST);
@@ -115,7 +115,7 @@ disarm(void)
 static uint64_t
 next_period(uint64_t period, const struct wq_watch *sum)
 {
-	uint64_t base = wq_g.cfg.monitor_us * WQ_NS_PER_US, longest;
+	uint64_t base = wq_global.cfg.monitor_us * WQ_NS_PER_US, longest;
 
 	if (sum->found || sum->fresh)
 		return base;
@@ -127,7 +127,7 @@ next_period(uint64_t period, const struct wq_watch *sum)
 static void *
 monitor_main(void *arg)
 {
-	uint64_t period = wq_g.cfg.monitor_us * WQ_NS_PER_US;
+	uint64_t period = wq_global.cfg.monitor_us * WQ_NS_PER_US;
 	unsigned quiet = 0;
 
 	pthread_setname_np(pthread_self(), "wq/monitor");
@@ -139,7 +139,7 @@ monitor_main(void *arg)
 		if (quiet >= LINGER_PASSES && disarm()) {
 			wq_waker_sleep(&MONITOR->waker, reap);
 			__atomic_store_n(&MONITOR->ticking, 1, __ATOMIC_SEQ_CST);
-			period = wq_g.cfg.monitor_us * WQ_NS_PER_US;
+			period = wq_global.cfg.monitor_us * WQ_NS_PER_US;
 			quiet = 0;
 			continue;
 		}
@@ -157,7 +157,7 @@ wq_monitor_start(void)
 
 	MONITOR->stop = false;
 	MONITOR->ticking = 1;
-	rc = wq_worker_start_thread(&MONITOR->thread, &wq_g.cpus, monitor_main, NULL);
+	rc = wq_thread_start(&MONITOR->thread, &wq_global.cpus, monitor_main, NULL);
 	MONITOR->started = rc == 0;
 	return rc;
 }

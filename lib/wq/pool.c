@@ -4,10 +4,27 @@
 
 #include "wq_internal.h"
 
+/* Where the workers of a pool may run: its own CPUs, or the whole set when none is left. */
+void
+wq_pool_mask(const struct wq_pool *pool, const cpu_set_t *set, cpu_set_t *out)
+{
+	cpu_set_t own;
+
+	if (pool->cpu >= 0) {
+		CPU_ZERO(&own);
+		CPU_SET(pool->cpu, &own);
+	} else {
+		wq_topology_pod_cpus(&wq_global.topo, pool->scope, pool->pod, &own);
+	}
+	CPU_AND(out, &own, set);
+	if (CPU_COUNT(out) == 0)
+		*out = *set;
+}
+
 int
 wq_pool_create(int cpu, int scope, int pod, bool highpri, struct wq_pool **out)
 {
-	uint32_t id = __atomic_load_n(&wq_g.nb_pools, __ATOMIC_RELAXED) + 1;
+	uint32_t id = __atomic_load_n(&wq_global.nb_pools, __ATOMIC_RELAXED) + 1;
 	struct wq_pool *pool;
 
 	if (id >= WQ_MAX_POOLS)
@@ -32,15 +49,15 @@ wq_pool_create(int cpu, int scope, int pod, bool highpri, struct wq_pool **out)
 	wq_link_init(&pool->cast_off);
 	for (unsigned i = 0; i < WQ_BUSY_SLOTS; i++)
 		wq_link_init(&pool->busy[i]);
-	if (cpu >= 0 && !CPU_ISSET(cpu, &wq_g.cpus))
+	if (cpu >= 0 && !CPU_ISSET(cpu, &wq_global.cpus))
 		pool->flags |= WQ_P_DISASSOCIATED;
-	wq_cpus_pool_mask(pool, &wq_g.cpus, &pool->cpus);
+	wq_pool_mask(pool, &wq_global.cpus, &pool->cpus);
 	/* Without a worker the monitor is woken, and creates the first. */
-	pool->inbox.sleeper = &wq_g.monitor.waker;
+	pool->inbox.sleeper = &wq_global.monitor.waker;
 	pool->armed = true;
 	/* Release: pairs with wq_pool_by_id() and with the monitor's walk. */
-	__atomic_store_n(&wq_g.pools[id], pool, __ATOMIC_RELEASE);
-	__atomic_store_n(&wq_g.nb_pools, id, __ATOMIC_RELEASE);
+	__atomic_store_n(&wq_global.pools[id], pool, __ATOMIC_RELEASE);
+	__atomic_store_n(&wq_global.nb_pools, id, __ATOMIC_RELEASE);
 	*out = pool;
 	return 0;
 }
@@ -96,14 +113,14 @@ wq_pool_destroy(struct wq_pool *pool)
 		;
 	free_workers(&stopped);
 	free_workers(&pool->cast_off);
-	__atomic_store_n(&wq_g.pools[pool->id], NULL, __ATOMIC_RELEASE);
+	__atomic_store_n(&wq_global.pools[pool->id], NULL, __ATOMIC_RELEASE);
 	free(pool);
 }
 
 struct wq_pool *
 wq_pool_by_id(uint32_t id)
 {
-	return __atomic_load_n(&wq_g.pools[id], __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&wq_global.pools[id], __ATOMIC_ACQUIRE);
 }
 
 /* Something waits to be executed, or to be taken from the inbox. P is held. */
@@ -129,7 +146,7 @@ wake_idle(struct wq_pool *pool)
 	if (wq_link_empty(&pool->idle)) {
 		/* A manager creates one; without a manager the monitor sees what can be done. */
 		if (pool->manager == NULL)
-			wq_waker_wake(&wq_g.monitor.waker);
+			wq_waker_wake(&wq_global.monitor.waker);
 		return;
 	}
 	w = wq_container_of(pool->idle.next, struct wq_worker, entry);
@@ -144,8 +161,8 @@ wake_idle(struct wq_pool *pool)
  * the work that waits, or producers know whom to wake. Must run before P is dropped after any
  * change of nb_running, the idle list, or what waits. P is held.
  */
-void
-wq_pool_settle(struct wq_pool *pool)
+static void
+settle(struct wq_pool *pool)
 {
 	struct wq_inbox *in = &pool->inbox;
 	struct wq_waker *waker;
@@ -166,7 +183,7 @@ wq_pool_settle(struct wq_pool *pool)
 		return;
 	}
 	waker = wq_link_empty(&pool->idle)
-		? &wq_g.monitor.waker
+		? &wq_global.monitor.waker
 		: &wq_container_of(pool->idle.next, struct wq_worker, entry)->waker;
 	/*
 	 * Sequentially consistent store, then load of the tail: pairs with wq_queue_push(). Where
@@ -187,7 +204,7 @@ wq_pool_unlock(struct wq_pool *pool)
 {
 	struct wq_worker *w;
 
-	wq_pool_settle(pool);
+	settle(pool);
 	w = pool->to_wake;
 	pool->to_wake = NULL;
 	wq_unlock(&pool->lock);
@@ -229,4 +246,60 @@ wq_pool_too_many(const struct wq_pool *pool)
 	unsigned keep = 2 + busy / 4;
 
 	return pool->nb_idle > keep ? pool->nb_idle - keep : 0;
+}
+
+/*
+ * Somebody runs, or waits in vain: the monitor must look now and then. A load where it does
+ * already. What it shall find has been changed before, under P; pairs with disarm() in monitor.c,
+ * which looks again under P after it has said that it sleeps.
+ */
+static void
+arm_monitor(void)
+{
+	if (wq_unlikely(__atomic_load_n(&wq_global.monitor.ticking, __ATOMIC_SEQ_CST) == 0) &&
+		__atomic_exchange_n(&wq_global.monitor.ticking, 1, __ATOMIC_SEQ_CST) == 0)
+		wq_waker_wake(&wq_global.monitor.waker);
+}
+
+void
+wq_pool_set_worker_flags(struct wq_worker *w, uint32_t flags)
+{
+	if (!(w->flags & WQ_W_NOT_RUNNING) && (flags & WQ_W_NOT_RUNNING))
+		w->pool->nb_running--;
+	w->flags |= flags;
+}
+
+void
+wq_pool_clear_worker_flags(struct wq_worker *w, uint32_t flags)
+{
+	uint32_t old = w->flags;
+
+	w->flags &= ~flags;
+	if ((old & WQ_W_NOT_RUNNING) && !(w->flags & WQ_W_NOT_RUNNING)) {
+		w->pool->nb_running++;
+		/* From now on it could block unannounced. */
+		arm_monitor();
+	}
+}
+
+void
+wq_pool_enter_idle(struct wq_worker *w)
+{
+	struct wq_pool *pool = w->pool;
+
+	w->flags |= WQ_W_IDLE;
+	w->idle_since_ns = wq_os_now_ns();
+	pool->nb_idle++;
+	wq_link_push(&w->entry, &pool->idle);
+	/* The monitor sleeps without limit until there is somebody to reap. */
+	if (wq_unlikely(wq_pool_too_many(pool) == 1))
+		arm_monitor();
+}
+
+void
+wq_pool_leave_idle(struct wq_worker *w)
+{
+	w->flags &= ~(uint32_t)WQ_W_IDLE;
+	w->pool->nb_idle--;
+	wq_link_del(&w->entry);
 }

@@ -41,7 +41,7 @@ wq_pwq_insert(struct wq_pwq *pwq, struct wq_work *work)
 		work->flags = WQ_F_INACTIVE;
 		wq_link_append(&work->entry, &pwq->inactive);
 	}
-	wq_set_where(work, WQ_WHERE(WQ_AT_POOL, pool->id));
+	wq_work_set_where(work, WQ_WHERE(WQ_AT_POOL, pool->id));
 }
 
 /* Lets in what max_active allows. P is held. */
@@ -58,6 +58,17 @@ wq_pwq_activate(struct wq_pwq *pwq)
 	}
 }
 
+/* The last pwq is done with the colour of the first flusher. P of that pwq is held. */
+void
+wq_pwq_colour_done(struct workqueue *wq)
+{
+	/*
+	 * The first flusher is set before the count of pwqs and stays until it has been woken.
+	 * Acquire: pairs with the release in lead().
+	 */
+	wq_completion_done(&__atomic_load_n(&wq->first_flusher, __ATOMIC_ACQUIRE)->done);
+}
+
 /* A work of the pwq has been executed or cancelled. P is held. */
 void
 wq_pwq_done(struct wq_pwq *pwq, unsigned colour, unsigned flags)
@@ -72,7 +83,7 @@ wq_pwq_done(struct wq_pwq *pwq, unsigned colour, unsigned flags)
 	pwq->flush_colour = WQ_NO_COLOUR;
 	/* Acquire and release: the last pwq speaks for all. Pairs with wq_flush()'s count. */
 	if (__atomic_sub_fetch(&pwq->wq->nb_pwqs_to_flush, 1, __ATOMIC_ACQ_REL) == 0)
-		wq_flush_colour_done(pwq->wq);
+		wq_pwq_colour_done(pwq->wq);
 }
 
 void

@@ -2,39 +2,14 @@
 
 /* The way in: what a polling lcore executes. No lock, no allocation, no loop. */
 
-#include <string.h>
-
 #include "wq_internal.h"
-
-void
-wq_work_init(struct wq_work *work, wq_func_t func)
-{
-	memset(work, 0, sizeof(*work));
-	wq_link_init(&work->entry);
-	work->func = func;
-}
-
-bool
-wq_work_pending(const struct wq_work *work)
-{
-	return __atomic_load_n(&work->state, __ATOMIC_ACQUIRE) & WQ_PENDING;
-}
-
-bool
-wq_in_work(const struct workqueue *wq)
-{
-	const struct wq_worker *w = wq_current;
-
-	/* Both fields are written by this very thread. */
-	return w != NULL && w->current_pwq != NULL && (wq == NULL || w->current_pwq->wq == wq);
-}
 
 struct wq_pwq *
 wq_queue_route(const struct workqueue *wq, int cpu)
 {
 	if (cpu < 0)
 		cpu = sched_getcpu();
-	if (wq_unlikely(cpu < 0 || cpu >= wq_g.topo.nb_cpus))
+	if (wq_unlikely(cpu < 0 || cpu >= wq_global.topo.nb_cpus))
 		cpu = 0;
 	/* Acquire: pairs with the release in wq_workqueue_reroute(). */
 	return __atomic_load_n(&wq->route[cpu], __ATOMIC_ACQUIRE);
@@ -47,7 +22,7 @@ wq_queue_push(struct wq_pwq *pwq, struct wq_work *work)
 	struct wq_waker *sleeper;
 
 	work->pwq = pwq;
-	wq_set_where(work, WQ_WHERE(WQ_AT_INBOX, pwq->pool_id));
+	wq_work_set_where(work, WQ_WHERE(WQ_AT_INBOX, pwq->pool_id));
 	wq_inbox_push(in, work);
 	/* The work may have run and be gone. Sequentially consistent: see wq_inbox_push(). */
 	if (wq_likely(__atomic_load_n(&in->sleeper, __ATOMIC_SEQ_CST) == NULL))
@@ -62,7 +37,7 @@ wq_queue_work_on(int cpu, struct workqueue *wq, struct wq_work *work)
 {
 	if (wq_unlikely(__atomic_load_n(&wq->draining, __ATOMIC_ACQUIRE)) && !wq_in_work(wq))
 		return false;
-	if (!wq_claim(work))
+	if (!wq_work_claim(work))
 		return false;
 	wq_queue_push(wq_queue_route(wq, cpu), work);
 	return true;

@@ -8,7 +8,7 @@
 static struct wq_worker *
 pick(struct wq_pool *pool, uint64_t now, uint64_t *next)
 {
-	uint64_t timeout = wq_g.cfg.idle_timeout_ms * WQ_NS_PER_MS;
+	uint64_t timeout = wq_global.cfg.idle_timeout_ms * WQ_NS_PER_MS;
 	struct wq_worker *w;
 
 	if (wq_pool_too_many(pool) == 0)
@@ -18,7 +18,7 @@ pick(struct wq_pool *pool, uint64_t now, uint64_t *next)
 		*next = w->idle_since_ns + timeout;
 		return NULL;
 	}
-	wq_worker_leave_idle(w);
+	wq_pool_leave_idle(w);
 	w->flags |= WQ_W_DIE;
 	pool->nb_workers--;
 	pool->nb_reaped++;

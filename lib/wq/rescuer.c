@@ -183,8 +183,8 @@ wq_rescuer_create(struct workqueue *wq)
 	wq_link_init(&w->node);
 	wq_link_init(&w->scheduled);
 	snprintf(w->name, sizeof(w->name), "wq/r:%.10s", wq->name);
-	wq_get_cpus(&cpus);
-	rc = wq_worker_start_thread(&w->thread, &cpus, rescuer_main, w);
+	wq_global_get_cpus(&cpus);
+	rc = wq_thread_start(&w->thread, &cpus, rescuer_main, w);
 	if (rc != 0) {
 		free(w);
 		return rc;

@@ -70,8 +70,8 @@ wq_stats_visit_wqs(int (*visit)(const struct wq_stats_wq *s, void *arg), void *a
 	struct wq_link *l;
 	int rc = 0;
 
-	pthread_mutex_lock(&wq_g.mutex);
-	wq_link_foreach(l, &wq_g.workqueues)
+	pthread_mutex_lock(&wq_global.mutex);
+	wq_link_foreach(l, &wq_global.workqueues)
 	{
 		struct wq_stats_wq s;
 
@@ -80,7 +80,7 @@ wq_stats_visit_wqs(int (*visit)(const struct wq_stats_wq *s, void *arg), void *a
 		if (rc != 0)
 			break;
 	}
-	pthread_mutex_unlock(&wq_g.mutex);
+	pthread_mutex_unlock(&wq_global.mutex);
 	return rc;
 }
 
@@ -114,7 +114,7 @@ snap_pool(const struct wq_pool *pool, struct wq_stats_pool *s)
 int
 wq_stats_visit_pools(int (*visit)(const struct wq_stats_pool *s, void *arg), void *arg)
 {
-	uint32_t nb_pools = __atomic_load_n(&wq_g.nb_pools, __ATOMIC_ACQUIRE);
+	uint32_t nb_pools = __atomic_load_n(&wq_global.nb_pools, __ATOMIC_ACQUIRE);
 	int rc = 0;
 
 	for (uint32_t id = 1; id <= nb_pools && rc == 0; id++) {
@@ -202,8 +202,8 @@ visit_rescuers(int (*visit)(const struct wq_stats_worker *s, void *arg), void *a
 	struct wq_link *l;
 	int rc = 0;
 
-	pthread_mutex_lock(&wq_g.mutex);
-	wq_link_foreach(l, &wq_g.workqueues)
+	pthread_mutex_lock(&wq_global.mutex);
+	wq_link_foreach(l, &wq_global.workqueues)
 	{
 		struct wq_worker *w = wq_container_of(l, struct workqueue, node)->rescuer;
 		struct wq_stats_worker s;
@@ -215,14 +215,14 @@ visit_rescuers(int (*visit)(const struct wq_stats_worker *s, void *arg), void *a
 		if (rc != 0)
 			break;
 	}
-	pthread_mutex_unlock(&wq_g.mutex);
+	pthread_mutex_unlock(&wq_global.mutex);
 	return rc;
 }
 
 int
 wq_stats_visit_workers(int (*visit)(const struct wq_stats_worker *s, void *arg), void *arg)
 {
-	uint32_t nb_pools = __atomic_load_n(&wq_g.nb_pools, __ATOMIC_ACQUIRE);
+	uint32_t nb_pools = __atomic_load_n(&wq_global.nb_pools, __ATOMIC_ACQUIRE);
 	int rc = 0;
 
 	for (uint32_t id = 1; id <= nb_pools && rc == 0; id++)

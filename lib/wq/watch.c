@@ -25,8 +25,8 @@ struct suspect {
 	bool readable;
 };
 
-uint64_t
-wq_watch_thread_cpu_ns(pthread_t thread)
+static uint64_t
+thread_cpu_ns(pthread_t thread)
 {
 	struct timespec ts;
 	clockid_t clock;
@@ -66,7 +66,7 @@ static void
 account(struct wq_worker *w, bool *found)
 {
 	struct wq_pwq *pwq = w->current_pwq;
-	uint64_t cpu = wq_watch_thread_cpu_ns(w->thread);
+	uint64_t cpu = thread_cpu_ns(w->thread);
 
 	if (cpu == 0)
 		return;
@@ -77,8 +77,8 @@ account(struct wq_worker *w, bool *found)
 	}
 	w->seen_cpu_ns = cpu;
 	if (!(w->flags & WQ_W_NOT_RUNNING) &&
-		cpu - w->hog_cpu_ns >= wq_g.cfg.cpu_intensive_us * WQ_NS_PER_US) {
-		wq_worker_set_flags(w, WQ_W_CPU_INTENSIVE);
+		cpu - w->hog_cpu_ns >= wq_global.cfg.cpu_intensive_us * WQ_NS_PER_US) {
+		wq_pool_set_worker_flags(w, WQ_W_CPU_INTENSIVE);
 		pwq->stats.cpu_hogs++;
 		*found = true;
 	}
@@ -135,13 +135,13 @@ judge(const struct suspect *s, struct wq_pool *pool, struct wq_watch *sum)
 	if (!s->readable || w->current_pwq == NULL || w->nb_works != s->nb_works || !is_suspect(w))
 		return;
 	if (s->blocked && !(w->flags & WQ_W_SEEN_BLOCKED)) {
-		wq_worker_set_flags(w, WQ_W_SEEN_BLOCKED);
+		wq_pool_set_worker_flags(w, WQ_W_SEEN_BLOCKED);
 		w->current_pwq->stats.blocked++;
 		if (wq_pool_work_waits(pool))
 			w->current_pwq->stats.woken++;
 		sum->found = true;
 	} else if (!s->blocked && (w->flags & WQ_W_SEEN_BLOCKED)) {
-		wq_worker_clear_flags(w, WQ_W_SEEN_BLOCKED);
+		wq_pool_clear_worker_flags(w, WQ_W_SEEN_BLOCKED);
 		sum->found = true;
 	}
 }

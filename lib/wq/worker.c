@@ -3,7 +3,6 @@
 /* The life of a worker: create, start, look for work, sleep, die. */
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,51 +14,6 @@
 #define DRAIN_BATCH 16
 /* Nice value of workers of high priority, where the process may set it. */
 #define HIGHPRI_NICE (-20)
-
-__thread struct wq_worker *wq_current;
-
-void
-wq_worker_set_flags(struct wq_worker *w, uint32_t flags)
-{
-	if (!(w->flags & WQ_W_NOT_RUNNING) && (flags & WQ_W_NOT_RUNNING))
-		w->pool->nb_running--;
-	w->flags |= flags;
-}
-
-void
-wq_worker_clear_flags(struct wq_worker *w, uint32_t flags)
-{
-	uint32_t old = w->flags;
-
-	w->flags &= ~flags;
-	if ((old & WQ_W_NOT_RUNNING) && !(w->flags & WQ_W_NOT_RUNNING)) {
-		w->pool->nb_running++;
-		/* From now on it could block unannounced. */
-		wq_monitor_arm();
-	}
-}
-
-void
-wq_worker_enter_idle(struct wq_worker *w)
-{
-	struct wq_pool *pool = w->pool;
-
-	w->flags |= WQ_W_IDLE;
-	w->idle_since_ns = wq_os_now_ns();
-	pool->nb_idle++;
-	wq_link_push(&w->entry, &pool->idle);
-	/* The monitor sleeps without limit until there is somebody to reap. */
-	if (wq_unlikely(wq_pool_too_many(pool) == 1))
-		wq_monitor_arm();
-}
-
-void
-wq_worker_leave_idle(struct wq_worker *w)
-{
-	w->flags &= ~(uint32_t)WQ_W_IDLE;
-	w->pool->nb_idle--;
-	wq_link_del(&w->entry);
-}
 
 /* Waits for a producer that is between its two steps. @round counts from 0. */
 static void
@@ -112,13 +66,13 @@ spin(struct wq_worker *w)
 	bool counted = !(w->flags & WQ_W_NOT_RUNNING);
 	uint64_t until;
 
-	if (wq_g.cfg.spin_us == 0 || pool->nb_running > (counted ? 1 : 0) ||
+	if (wq_global.cfg.spin_us == 0 || pool->nb_running > (counted ? 1 : 0) ||
 		(w->flags & WQ_W_RESCUER))
 		return false;
 	if (!counted)
 		pool->nb_running++;
 	wq_pool_unlock(pool);
-	until = wq_os_now_ns() + wq_g.cfg.spin_us * WQ_NS_PER_US;
+	until = wq_os_now_ns() + wq_global.cfg.spin_us * WQ_NS_PER_US;
 	do {
 		for (unsigned i = 0; i < 8 && wq_inbox_quiet(&pool->inbox); i++)
 			wq_os_pause();
@@ -146,21 +100,49 @@ work(struct wq_worker *w)
 	} while (pool->nb_running <= 1 && spin(w));
 }
 
+/*
+ * Called by a worker that would leave no idle one behind. P is held. true: P was dropped, look
+ * again; false: somebody else manages, or creation cools down, and the worker works without a
+ * spare. The monitor goes on trying then, and calls rescuers.
+ */
+static bool
+manage(struct wq_worker *w)
+{
+	struct wq_pool *pool = w->pool;
+	int rc;
+
+	if (pool->manager != NULL)
+		return false;
+	if (wq_unlikely(pool->create_after_ns != 0) && wq_os_now_ns() < pool->create_after_ns)
+		return false;
+	pool->manager = w;
+	wq_pool_unlock(pool);
+	rc = wq_worker_create(pool);
+	if (rc != 0)
+		wq_log(WQ_LOG_WARNING, "pool %u: cannot create a worker: %s", pool->id,
+			strerror(-rc));
+	wq_lock(&pool->lock);
+	pool->manager = NULL;
+	pool->create_after_ns =
+		rc == 0 ? 0 : wq_os_now_ns() + wq_global.cfg.create_cooldown_ms * WQ_NS_PER_MS;
+	return true;
+}
+
 /* From waking to the next sleep. P is held, and dropped at the end. */
 static void
 serve(struct wq_worker *w)
 {
 	struct wq_pool *pool = w->pool;
 
-	wq_worker_leave_idle(w);
+	wq_pool_leave_idle(w);
 	while (wq_pool_need_more(pool)) {
-		if (pool->nb_idle == 0 && wq_manager_run(w))
+		if (pool->nb_idle == 0 && manage(w))
 			continue;
-		wq_worker_clear_flags(w, WQ_W_PREP);
+		wq_pool_clear_worker_flags(w, WQ_W_PREP);
 		work(w);
-		wq_worker_set_flags(w, WQ_W_PREP);
+		wq_pool_set_worker_flags(w, WQ_W_PREP);
 	}
-	wq_worker_enter_idle(w);
+	wq_pool_enter_idle(w);
 	wq_pool_unlock(pool);
 }
 
@@ -191,25 +173,6 @@ worker_main(void *arg)
 			wq_pool_unlock(pool);
 	}
 	return NULL;
-}
-
-/* A thread of the library: on given CPUs, with all signals left to the program's own threads. */
-int
-wq_worker_start_thread(pthread_t *thread, const cpu_set_t *cpus, void *(*fn)(void *), void *arg)
-{
-	pthread_attr_t attr;
-	sigset_t all;
-	int rc;
-
-	rc = pthread_attr_init(&attr);
-	if (rc != 0)
-		return -rc;
-	sigfillset(&all);
-	pthread_attr_setsigmask_np(&attr, &all);
-	pthread_attr_setaffinity_np(&attr, sizeof(*cpus), cpus);
-	rc = pthread_create(thread, &attr, fn, arg);
-	pthread_attr_destroy(&attr);
-	return -rc;
 }
 
 static int
@@ -305,7 +268,7 @@ wq_worker_create(struct wq_pool *pool)
 	cpus = pool->cpus;
 	gen = pool->cpus_gen;
 	wq_unlock(&pool->lock);
-	rc = wq_worker_start_thread(&w->thread, &cpus, worker_main, w);
+	rc = wq_thread_start(&w->thread, &cpus, worker_main, w);
 	wq_lock(&pool->lock);
 	if (rc != 0) {
 		pool->ids[w->id / 64] &= ~(UINT64_C(1) << w->id % 64);
@@ -321,7 +284,7 @@ wq_worker_create(struct wq_pool *pool)
 	wq_link_append(&w->node, &pool->workers);
 	pool->nb_workers++;
 	pool->nb_created++;
-	wq_worker_enter_idle(w);
+	wq_pool_enter_idle(w);
 	wq_pool_unlock(pool);
 	return 0;
 }

@@ -26,7 +26,7 @@ scope_of(unsigned flags)
 static int
 effective_max(const struct workqueue *wq)
 {
-	return (wq->flags & WQ_FREEZABLE) && wq_g.frozen ? 0 : wq->max_active;
+	return (wq->flags & WQ_FREEZABLE) && wq_global.frozen ? 0 : wq->max_active;
 }
 
 static int
@@ -54,8 +54,8 @@ add_pwq(struct workqueue *wq, struct wq_pool *pool)
 static int
 unbound_pool(int scope, int pod, bool highpri, struct wq_pool **out)
 {
-	for (uint32_t id = 1; id <= wq_g.nb_pools; id++) {
-		struct wq_pool *pool = wq_g.pools[id];
+	for (uint32_t id = 1; id <= wq_global.nb_pools; id++) {
+		struct wq_pool *pool = wq_global.pools[id];
 
 		if (pool->cpu < 0 && pool->scope == scope && pool->pod == pod &&
 			pool->highpri == highpri) {
@@ -70,10 +70,10 @@ unbound_pool(int scope, int pod, bool highpri, struct wq_pool **out)
 static int
 pick_ordered_cpu(void)
 {
-	unsigned skip = wq_g.next_ordered++ % (unsigned)CPU_COUNT(&wq_g.cpus);
+	unsigned skip = wq_global.next_ordered++ % (unsigned)CPU_COUNT(&wq_global.cpus);
 
 	for (int c = 0;; c++) {
-		if (CPU_ISSET(c, &wq_g.cpus) && skip-- == 0)
+		if (CPU_ISSET(c, &wq_global.cpus) && skip-- == 0)
 			return c;
 	}
 }
@@ -87,12 +87,12 @@ add_pwqs(struct workqueue *wq)
 
 	if (!(wq->flags & WQ_UNBOUND)) {
 		if (wq->flags & WQ_ORDERED)
-			return add_pwq(wq, wq_g.cpu_pools[2 * pick_ordered_cpu() + hi]);
-		for (int c = 0; rc == 0 && c < wq_g.topo.nb_cpus; c++)
-			rc = add_pwq(wq, wq_g.cpu_pools[2 * c + hi]);
+			return add_pwq(wq, wq_global.cpu_pools[2 * pick_ordered_cpu() + hi]);
+		for (int c = 0; rc == 0 && c < wq_global.topo.nb_cpus; c++)
+			rc = add_pwq(wq, wq_global.cpu_pools[2 * c + hi]);
 		return rc;
 	}
-	for (int pod = 0; rc == 0 && pod < wq_g.topo.nb_pods[scope]; pod++) {
+	for (int pod = 0; rc == 0 && pod < wq_global.topo.nb_pods[scope]; pod++) {
 		struct wq_pool *pool;
 
 		rc = unbound_pool(scope, pod, hi, &pool);
@@ -109,7 +109,7 @@ add_pwqs(struct workqueue *wq)
 static struct wq_pwq *
 pwq_for(struct workqueue *wq, int cpu)
 {
-	int home = wq_g.home[cpu], scope = scope_of(wq->flags);
+	int home = wq_global.home[cpu], scope = scope_of(wq->flags);
 	struct wq_link *l;
 
 	wq_link_foreach(l, &wq->pwqs)
@@ -117,7 +117,8 @@ pwq_for(struct workqueue *wq, int cpu)
 		struct wq_pwq *pwq = wq_container_of(l, struct wq_pwq, node);
 
 		if ((wq->flags & WQ_ORDERED) || pwq->pool->cpu == home ||
-			(pwq->pool->cpu < 0 && pwq->pool->pod == wq_g.topo.pod_of[scope][home]))
+			(pwq->pool->cpu < 0 &&
+				pwq->pool->pod == wq_global.topo.pod_of[scope][home]))
 			return pwq;
 	}
 	return NULL;
@@ -128,7 +129,7 @@ void
 wq_workqueue_reroute(struct workqueue *wq)
 {
 	/* Release: pairs with wq_queue_route(). */
-	for (int c = 0; c < wq_g.topo.nb_cpus; c++)
+	for (int c = 0; c < wq_global.topo.nb_cpus; c++)
 		__atomic_store_n(&wq->route[c], pwq_for(wq, c), __ATOMIC_RELEASE);
 }
 
@@ -136,7 +137,7 @@ wq_workqueue_reroute(struct workqueue *wq)
 static int
 populate(struct workqueue *wq)
 {
-	for (int c = 0; c < wq_g.topo.nb_cpus; c++) {
+	for (int c = 0; c < wq_global.topo.nb_cpus; c++) {
 		struct wq_pool *pool = wq_queue_route(wq, c)->pool;
 		bool empty;
 		int rc;
@@ -173,7 +174,7 @@ make_wq(const char *name, unsigned flags, int max_active, struct workqueue **out
 	if (wq == NULL)
 		return -ENOMEM;
 	*wq = (struct workqueue){.flags = flags, .max_active = max_active};
-	wq->route = calloc((size_t)wq_g.topo.nb_cpus, sizeof(struct wq_pwq *));
+	wq->route = calloc((size_t)wq_global.topo.nb_cpus, sizeof(struct wq_pwq *));
 	if (wq->route == NULL) {
 		free(wq);
 		return -ENOMEM;
@@ -195,16 +196,17 @@ publish(struct workqueue *wq)
 {
 	int rc;
 
-	pthread_mutex_lock(&wq_g.mutex);
+	pthread_mutex_lock(&wq_global.mutex);
 	rc = add_pwqs(wq);
 	if (rc == 0) {
 		wq_workqueue_reroute(wq);
-		wq_link_append(&wq->node, &wq_g.workqueues);
+		wq_link_append(&wq->node, &wq_global.workqueues);
 		/* The set may have changed since it was started. */
 		if (wq->rescuer != NULL)
-			pthread_setaffinity_np(wq->rescuer->thread, sizeof(wq_g.cpus), &wq_g.cpus);
+			pthread_setaffinity_np(
+				wq->rescuer->thread, sizeof(wq_global.cpus), &wq_global.cpus);
 	}
-	pthread_mutex_unlock(&wq_g.mutex);
+	pthread_mutex_unlock(&wq_global.mutex);
 	return rc;
 }
 
@@ -250,7 +252,7 @@ wq_alloc(const char *name, unsigned flags, int max_active, struct workqueue **ou
 		((flags & WQ_AFFN_MASK) != 0 && !(flags & WQ_UNBOUND)) || max_active < 0 ||
 		max_active > WQ_MAX_ACTIVE)
 		return -EINVAL;
-	if (!__atomic_load_n(&wq_g.started, __ATOMIC_ACQUIRE))
+	if (!__atomic_load_n(&wq_global.started, __ATOMIC_ACQUIRE))
 		return -ENODEV;
 	return wq_workqueue_create(name, flags, max_active, true, out);
 }
@@ -269,16 +271,16 @@ wq_destroy(struct workqueue *wq)
 	wq_drain(wq);
 	/* A timer that fires later would queue to freed memory: the caller's bug. */
 	WQ_ASSERT(wq_timer_nb_delayed(wq) == 0);
-	pthread_mutex_lock(&wq_g.mutex);
+	pthread_mutex_lock(&wq_global.mutex);
 	wq_link_del(&wq->node);
-	pthread_mutex_unlock(&wq_g.mutex);
+	pthread_mutex_unlock(&wq_global.mutex);
 	wq_rescuer_destroy(wq);
 	free_wq(wq);
 }
 
 /* Gives every pwq the limit that holds now. M is held, or nobody else knows of @wq. */
-static void
-apply_max_active(struct workqueue *wq)
+void
+wq_workqueue_apply_max_active(struct workqueue *wq)
 {
 	struct wq_link *l;
 
@@ -291,12 +293,12 @@ wq_set_max_active(struct workqueue *wq, int max_active)
 {
 	if (max_active < 0 || max_active > WQ_MAX_ACTIVE || (wq->flags & WQ_ORDERED))
 		return -EINVAL;
-	pthread_mutex_lock(&wq_g.mutex);
+	pthread_mutex_lock(&wq_global.mutex);
 	pthread_mutex_lock(&wq->mutex);
 	wq->max_active = max_active == 0 ? WQ_DFL_ACTIVE : max_active;
-	apply_max_active(wq);
+	wq_workqueue_apply_max_active(wq);
 	pthread_mutex_unlock(&wq->mutex);
-	pthread_mutex_unlock(&wq_g.mutex);
+	pthread_mutex_unlock(&wq_global.mutex);
 	return 0;
 }
 
@@ -306,60 +308,8 @@ wq_name(const struct workqueue *wq)
 	return wq->name;
 }
 
-static void
-set_frozen(bool frozen)
+struct workqueue *
+wq_system(enum wq_system_id id)
 {
-	struct wq_link *l;
-
-	pthread_mutex_lock(&wq_g.mutex);
-	wq_g.frozen = frozen;
-	wq_link_foreach(l, &wq_g.workqueues)
-	{
-		struct workqueue *wq = wq_container_of(l, struct workqueue, node);
-
-		if (!(wq->flags & WQ_FREEZABLE))
-			continue;
-		pthread_mutex_lock(&wq->mutex);
-		apply_max_active(wq);
-		pthread_mutex_unlock(&wq->mutex);
-	}
-	pthread_mutex_unlock(&wq_g.mutex);
-}
-
-void
-wq_freeze(void)
-{
-	set_frozen(true);
-}
-
-void
-wq_thaw(void)
-{
-	set_frozen(false);
-}
-
-bool
-wq_freeze_busy(void)
-{
-	struct wq_link *l, *p;
-	bool busy = false;
-
-	pthread_mutex_lock(&wq_g.mutex);
-	wq_link_foreach(l, &wq_g.workqueues)
-	{
-		struct workqueue *wq = wq_container_of(l, struct workqueue, node);
-
-		if (!(wq->flags & WQ_FREEZABLE))
-			continue;
-		wq_link_foreach(p, &wq->pwqs)
-		{
-			struct wq_pwq *pwq = wq_container_of(p, struct wq_pwq, node);
-
-			wq_lock(&pwq->pool->lock);
-			busy |= pwq->nb_active > 0;
-			wq_pool_unlock(pwq->pool);
-		}
-	}
-	pthread_mutex_unlock(&wq_g.mutex);
-	return busy;
+	return wq_global.system[id];
 }

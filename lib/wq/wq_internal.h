@@ -8,8 +8,8 @@
  *  I  written before others can see the struct, read by everybody since
  *  P  pool->lock
  *  M  wq->mutex
- *  G  wq_g.mutex
- *  T  timer lock (wq_g.timer.lock)
+ *  G  wq_global.mutex
+ *  T  timer lock (wq_global.timer.lock)
  *  D  the lock of the work's hash slot (disable.c)
  *  A  atomic, any thread; the accesses name their partner
  *  W  the worker's own thread only
@@ -215,7 +215,7 @@ struct workqueue {
 	uint32_t draining;     /* A; depth, changed under M */
 	/* Slow path. */
 	pthread_mutex_t mutex __attribute__((aligned(WQ_LINE)));
-	struct wq_link node;              /* G; wq_g.workqueues */
+	struct wq_link node;              /* G; wq_global.workqueues */
 	struct wq_link pwqs;              /* I */
 	unsigned nb_pwqs;                 /* I */
 	int max_active;                   /* M */
@@ -276,8 +276,11 @@ struct wq_global {
 	struct wq_timer timer;
 };
 
-extern struct wq_global wq_g;
+extern struct wq_global wq_global;
 extern __thread struct wq_worker *wq_current; /* the worker that the calling thread is */
+
+/* global.c */
+void wq_global_get_cpus(cpu_set_t *out);
 
 /* log.c */
 void wq_log(enum wq_log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -338,7 +341,7 @@ wq_inbox_reached(const struct wq_inbox *in, uint64_t mark)
  * latter.
  */
 static inline bool
-wq_claim(struct wq_work *work)
+wq_work_claim(struct wq_work *work)
 {
 	return __atomic_exchange_n(&work->state, WQ_PENDING, __ATOMIC_SEQ_CST) == 0;
 }
@@ -348,19 +351,19 @@ wq_claim(struct wq_work *work)
  * claim wrote, and so what that claimer did before happens before what follows here.
  */
 static inline void
-wq_unclaim(struct wq_work *work)
+wq_work_unclaim(struct wq_work *work)
 {
 	__atomic_exchange_n(&work->state, 0, __ATOMIC_SEQ_CST);
 }
 
 static inline uint32_t
-wq_where(const struct wq_work *work)
+wq_work_where(const struct wq_work *work)
 {
 	return __atomic_load_n(&work->where, __ATOMIC_ACQUIRE);
 }
 
 static inline void
-wq_set_where(struct wq_work *work, uint32_t where)
+wq_work_set_where(struct wq_work *work, uint32_t where)
 {
 	__atomic_store_n(&work->where, where, __ATOMIC_RELEASE);
 }
@@ -378,6 +381,7 @@ void wq_pwq_insert(struct wq_pwq *pwq, struct wq_work *work);
 void wq_pwq_activate(struct wq_pwq *pwq);
 void wq_pwq_done(struct wq_pwq *pwq, unsigned colour, unsigned flags);
 void wq_pwq_set_max_active(struct wq_pwq *pwq, int max_active);
+void wq_pwq_colour_done(struct workqueue *wq);
 bool wq_pwq_idle(const struct wq_pwq *pwq);
 enum wq_inbox_state wq_pwq_drain(struct wq_pool *pool, unsigned budget);
 void wq_pwq_drain_marked(struct wq_pool *pool);
@@ -388,7 +392,6 @@ void wq_pwq_move_linked(struct wq_work *work, struct wq_link *to);
 int wq_pool_create(int cpu, int scope, int pod, bool highpri, struct wq_pool **out);
 void wq_pool_destroy(struct wq_pool *pool);
 struct wq_pool *wq_pool_by_id(uint32_t id);
-void wq_pool_settle(struct wq_pool *pool);
 void wq_pool_unlock(struct wq_pool *pool);
 bool wq_pool_work_waits(const struct wq_pool *pool);
 bool wq_pool_need_more(const struct wq_pool *pool);
@@ -396,30 +399,26 @@ struct wq_worker *wq_pool_find_executing(struct wq_pool *pool, const struct wq_w
 struct wq_link *wq_pool_busy_slot(struct wq_pool *pool, const struct wq_work *work);
 unsigned wq_pool_too_many(const struct wq_pool *pool);
 
+void wq_pool_mask(const struct wq_pool *pool, const cpu_set_t *set, cpu_set_t *out);
+void wq_pool_set_worker_flags(struct wq_worker *w, uint32_t flags);
+void wq_pool_clear_worker_flags(struct wq_worker *w, uint32_t flags);
+void wq_pool_enter_idle(struct wq_worker *w);
+void wq_pool_leave_idle(struct wq_worker *w);
+
+/* thread.c */
+int wq_thread_start(pthread_t *thread, const cpu_set_t *cpus, void *(*fn)(void *), void *arg);
+
 /* worker.c */
 int wq_worker_create(struct wq_pool *pool);
-void wq_worker_set_flags(struct wq_worker *w, uint32_t flags);
-void wq_worker_clear_flags(struct wq_worker *w, uint32_t flags);
-void wq_worker_enter_idle(struct wq_worker *w);
-void wq_worker_leave_idle(struct wq_worker *w);
-int wq_worker_start_thread(
-	pthread_t *thread, const cpu_set_t *cpus, void *(*fn)(void *), void *arg);
 
 /* execute.c */
 void wq_execute(struct wq_worker *w, struct wq_work *work);
 void wq_execute_scheduled(struct wq_worker *w);
 bool wq_execute_assign(struct wq_worker *w, struct wq_work *work);
 
-/* manager.c */
-bool wq_manager_run(struct wq_worker *w);
-
 /* flush.c */
-void wq_flush_colour_done(struct workqueue *wq);
 /* All works that were queued to @wq are in the lists of pools. M is held. */
 void wq_flush_settle(struct workqueue *wq);
-
-/* barrier.c */
-bool wq_barrier_flush(struct wq_work *work);
 
 /* cancel.c: takes the claim of a work whatever its state. */
 enum wq_grab {
@@ -427,9 +426,10 @@ enum wq_grab {
 	WQ_GRAB_PENDING,  /* it was pending; the caller holds the claim */
 	WQ_GRAB_DISABLED, /* somebody holds it disabled; the caller holds nothing */
 };
-enum wq_grab wq_grab(struct wq_work *work);
+enum wq_grab wq_cancel_grab(struct wq_work *work);
 
-/* delayed.c */
+/* timer.c */
+void wq_timer_set(int cpu, struct workqueue *wq, struct wq_delayed_work *dw, uint64_t delay_us);
 int wq_timer_start(void);
 void wq_timer_stop(void);
 bool wq_timer_remove(struct wq_delayed_work *dw);
@@ -439,19 +439,6 @@ uint64_t wq_timer_nb_delayed(struct workqueue *wq);
 int wq_monitor_start(void);
 void wq_monitor_stop(void);
 
-/*
- * Somebody runs, or waits in vain: the monitor must look now and then. A load where it does
- * already. What it shall find has been changed before, under P; pairs with disarm() in monitor.c,
- * which looks again under P after it has said that it sleeps.
- */
-static inline void
-wq_monitor_arm(void)
-{
-	if (wq_unlikely(__atomic_load_n(&wq_g.monitor.ticking, __ATOMIC_SEQ_CST) == 0) &&
-		__atomic_exchange_n(&wq_g.monitor.ticking, 1, __ATOMIC_SEQ_CST) == 0)
-		wq_waker_wake(&wq_g.monitor.waker);
-}
-
 /* watch.c: looks at the workers of a pool. */
 struct wq_watch {
 	bool active; /* somebody runs, or waits: look again */
@@ -460,7 +447,6 @@ struct wq_watch {
 	bool found;  /* a worker was found that blocks or burns */
 };
 void wq_watch_pool(struct wq_pool *pool, struct wq_watch *sum);
-uint64_t wq_watch_thread_cpu_ns(pthread_t thread);
 
 /* reap.c: joins spare workers; returns when the next one is due. */
 uint64_t wq_reap_pool(struct wq_pool *pool, uint64_t now);
@@ -478,14 +464,12 @@ void wq_rescuer_snapshot(struct wq_worker *w,
 int wq_workqueue_create(
 	const char *name, unsigned flags, int max_active, bool eager, struct workqueue **out);
 void wq_workqueue_reroute(struct workqueue *wq);
+void wq_workqueue_apply_max_active(struct workqueue *wq);
 
 /* topology.c */
 int wq_topology_read(struct wq_topology *topo);
 void wq_topology_free(struct wq_topology *topo);
 void wq_topology_pod_cpus(const struct wq_topology *topo, int scope, int pod, cpu_set_t *out);
 int wq_topology_nearest(const struct wq_topology *topo, int cpu, const cpu_set_t *set);
-
-/* cpus.c */
-void wq_cpus_pool_mask(const struct wq_pool *pool, const cpu_set_t *set, cpu_set_t *out);
 
 #endif

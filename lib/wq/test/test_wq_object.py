@@ -9,10 +9,11 @@ import shutil
 import subprocess
 import sys
 
-FUNCTIONS = ('wq_queue_work_on', 'wq_queue_work', 'wq_queue_push', 'wq_queue_delayed_on')
+FUNCTIONS = ('wq_queue_work_on', 'wq_queue_work', 'wq_queue_push', 'wq_queue_delayed_on',
+             'wq_timer_set')
 # What the path may call: itself, reading the CPU and the clock, and waking who sleeps.
 MAY_CALL = ('wq_queue_route', 'wq_queue_push', 'wq_queue_work_on', 'wq_in_work', 'sched_getcpu',
-            'queue_claimed', 'set_timer', 'wq_os_now_ns', 'wq_os_futex_wake')
+            'queue_claimed', 'wq_timer_set', 'wq_os_now_ns', 'wq_os_futex_wake')
 
 
 def skip(why):
@@ -66,7 +67,7 @@ def main():
         assert 'syscall' not in text, (name, text)
         check_no_loop(name, lines)
         for callee in re.findall(r'R_X86_64_(?:PLT32|PC32)\s+(\w+)-0x', text):
-            if callee.startswith('wq_') and callee not in ('wq_g', 'wq_current'):
+            if callee.startswith('wq_') and callee not in ('wq_global', 'wq_current'):
                 assert callee in MAY_CALL, (name, callee)
         assert not re.search(r'PLT32\s+(malloc|free|pthread_\w+|syscall)\b', text), (name, text)
 

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "wq_internal.h"
+
+__thread struct wq_worker *wq_current;
+
+bool
+wq_in_work(const struct workqueue *wq)
+{
+	const struct wq_worker *w = wq_current;
+
+	/* Both fields are written by this very thread. */
+	return w != NULL && w->current_pwq != NULL && (wq == NULL || w->current_pwq->wq == wq);
+}

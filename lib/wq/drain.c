@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+
+/* Waiting until a workqueue is empty, while only its own works may queue to it. */
+
+#include "wq_internal.h"
+
+/* One look at all pwqs: whether they are idle, and how many works came so far. M is held. */
+static bool
+look(struct workqueue *wq, uint64_t *nb_inserted)
+{
+	bool idle = true;
+	struct wq_link *l;
+
+	wq_flush_settle(wq);
+	*nb_inserted = 0;
+	wq_link_foreach(l, &wq->pwqs)
+	{
+		struct wq_pwq *pwq = wq_container_of(l, struct wq_pwq, node);
+
+		wq_lock(&pwq->pool->lock);
+		idle = idle && wq_pwq_idle(pwq);
+		*nb_inserted += pwq->nb_inserted;
+		wq_pool_unlock(pwq->pool);
+	}
+	return idle;
+}
+
+/*
+ * Whether nothing is queued to or runs for @wq. A work that queues itself may hop from pool to pool
+ * right behind our back: into an inbox that was looked at already, from a pool that was not. So we
+ * look twice. One that exists between the two looks was either there at the first, or came to a
+ * pool after it, at the latest when the second look emptied the inboxes: then the count differs. M
+ * is held.
+ */
+static bool
+is_empty(struct workqueue *wq)
+{
+	uint64_t first, second;
+
+	return look(wq, &first) && look(wq, &second) && first == second;
+}
+
+void
+wq_drain(struct workqueue *wq)
+{
+	bool empty;
+
+	/* Sequentially consistent: a producer that this thread has stopped knows of it. */
+	__atomic_add_fetch(&wq->draining, 1, __ATOMIC_SEQ_CST);
+	do {
+		wq_flush(wq);
+		pthread_mutex_lock(&wq->mutex);
+		empty = is_empty(wq);
+		pthread_mutex_unlock(&wq->mutex);
+	} while (!empty);
+	__atomic_sub_fetch(&wq->draining, 1, __ATOMIC_SEQ_CST);
+}
