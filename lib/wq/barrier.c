@@ -5,7 +5,13 @@
  * When the barrier runs, the work has run.
  */
 
-#include "wq_internal.h"
+#include "block.h"
+#include "current.h"
+#include "link.h"
+#include "os.h"
+#include "pool.h"
+#include "pwq.h"
+#include "work.h"
 
 struct barrier {
 	struct wq_work work;

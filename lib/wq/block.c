@@ -4,7 +4,9 @@
 
 #include <errno.h>
 
-#include "wq_internal.h"
+#include "block.h"
+#include "current.h"
+#include "pool.h"
 
 void
 wq_block_begin(void)

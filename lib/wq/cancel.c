@@ -2,7 +2,13 @@
 
 /* Taking works back, and disabling them. */
 
-#include "wq_internal.h"
+#include "cancel.h"
+#include "link.h"
+#include "os.h"
+#include "pool.h"
+#include "pwq.h"
+#include "timer.h"
+#include "work.h"
 
 /* Locks of the disable depths, by address of the work. */
 #define NB_SLOTS 64

@@ -4,7 +4,10 @@
 
 #include <errno.h>
 
-#include "wq_internal.h"
+#include "global.h"
+#include "link.h"
+#include "pool.h"
+#include "workqueue.h"
 
 /*
  * Workers of a CPU that leaves are not counted as running any more: the pool then works as an

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "wq_internal.h"
+#include "current.h"
 
 __thread struct wq_worker *wq_current;
 

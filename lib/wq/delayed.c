@@ -2,7 +2,12 @@
 
 /* Delayed works: queueing them now or by the timer, moving and flushing them. */
 
-#include "wq_internal.h"
+#include "cancel.h"
+#include "current.h"
+#include "os.h"
+#include "queue.h"
+#include "timer.h"
+#include "work.h"
 
 void
 wq_delayed_init(struct wq_delayed_work *dw, wq_func_t func)

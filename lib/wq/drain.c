@@ -2,7 +2,10 @@
 
 /* Waiting until a workqueue is empty, while only its own works may queue to it. */
 
-#include "wq_internal.h"
+#include "flush.h"
+#include "link.h"
+#include "pool.h"
+#include "pwq.h"
 
 /* One look at all pwqs: whether they are idle, and how many works came so far. M is held. */
 static bool

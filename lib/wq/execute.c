@@ -4,7 +4,12 @@
 
 #include <time.h>
 
-#include "wq_internal.h"
+#include "execute.h"
+#include "link.h"
+#include "os.h"
+#include "pool.h"
+#include "pwq.h"
+#include "work.h"
 
 /* One execution in so many is timed. */
 #define SAMPLE_EVERY 64
@@ -26,13 +31,6 @@ wq_execute_assign(struct wq_worker *w, struct wq_work *work)
 	}
 	wq_pwq_move_linked(work, &w->scheduled);
 	return true;
-}
-
-void
-wq_execute_scheduled(struct wq_worker *w)
-{
-	while (!wq_link_empty(&w->scheduled))
-		wq_execute(w, wq_container_of(w->scheduled.next, struct wq_work, entry));
 }
 
 /* The function, and every now and then its time. Returns the time it stands for. */
@@ -118,8 +116,8 @@ end(struct wq_worker *w, uint64_t sampled_ns)
 /*
  * Executes one work. P is held, and dropped while the function runs; the work may be gone after it.
  */
-void
-wq_execute(struct wq_worker *w, struct wq_work *work)
+static void
+execute(struct wq_worker *w, struct wq_work *work)
 {
 	uint64_t sampled_ns;
 
@@ -129,4 +127,11 @@ wq_execute(struct wq_worker *w, struct wq_work *work)
 	WQ_ASSERT(w->block_depth == 0);
 	wq_lock(&w->pool->lock);
 	end(w, sampled_ns);
+}
+
+void
+wq_execute_scheduled(struct wq_worker *w)
+{
+	while (!wq_link_empty(&w->scheduled))
+		execute(w, wq_container_of(w->scheduled.next, struct wq_work, entry));
 }

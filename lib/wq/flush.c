@@ -8,7 +8,13 @@
  * they wait in an overflow list for the next one that becomes free.
  */
 
-#include "wq_internal.h"
+#include "block.h"
+#include "current.h"
+#include "flush.h"
+#include "link.h"
+#include "os.h"
+#include "pool.h"
+#include "pwq.h"
 
 static int
 next_colour(int colour)

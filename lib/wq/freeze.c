@@ -2,7 +2,10 @@
 
 /* Freezing and thawing the freezable workqueues. */
 
-#include "wq_internal.h"
+#include "global.h"
+#include "link.h"
+#include "pool.h"
+#include "workqueue.h"
 
 static void
 set_frozen(bool frozen)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "wq_internal.h"
+#include "global.h"
 
 struct wq_global wq_global = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "wq_internal.h"
+#include "inbox.h"
 
 void
 wq_inbox_init(struct wq_inbox *in)

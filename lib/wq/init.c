@@ -5,7 +5,15 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "wq_internal.h"
+#include "current.h"
+#include "global.h"
+#include "link.h"
+#include "monitor.h"
+#include "os.h"
+#include "pool.h"
+#include "timer.h"
+#include "topology.h"
+#include "workqueue.h"
 
 static const struct {
 	const char *name;

@@ -2,7 +2,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "wq_internal.h"
+#include "global.h"
+#include "log.h"
 
 void
 wq_log(enum wq_log_level level, const char *fmt, ...)

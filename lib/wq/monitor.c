@@ -8,7 +8,16 @@
 
 #include <string.h>
 
-#include "wq_internal.h"
+#include "global.h"
+#include "log.h"
+#include "monitor.h"
+#include "os.h"
+#include "pool.h"
+#include "probe.h"
+#include "reap.h"
+#include "rescuer.h"
+#include "thread.h"
+#include "worker.h"
 
 #define MONITOR (&wq_global.monitor)
 /* Longest periods, in periods: nothing waits; work waits and all was seen before. */
@@ -68,7 +77,7 @@ check_progress(struct wq_pool *pool, uint64_t now)
 
 /* One pass over all pools. Returns when a worker is to be reaped. */
 static uint64_t
-pass(struct wq_watch *sum)
+pass(struct wq_probe *sum)
 {
 	uint32_t nb_pools = __atomic_load_n(&wq_global.nb_pools, __ATOMIC_ACQUIRE);
 	uint64_t reap = WQ_FOREVER, now = wq_os_now_ns();
@@ -81,7 +90,7 @@ pass(struct wq_watch *sum)
 		create_for(pool, now);
 		check_progress(pool, now);
 		wq_pool_unlock(pool);
-		wq_watch_pool(pool, sum);
+		wq_probe_pool(pool, sum);
 		due = wq_reap_pool(pool, now);
 		if (due < reap)
 			reap = due;
@@ -113,7 +122,7 @@ disarm(void)
 }
 
 static uint64_t
-next_period(uint64_t period, const struct wq_watch *sum)
+next_period(uint64_t period, const struct wq_probe *sum)
 {
 	uint64_t base = wq_global.cfg.monitor_us * WQ_NS_PER_US, longest;
 
@@ -132,7 +141,7 @@ monitor_main(void *arg)
 
 	pthread_setname_np(pthread_self(), "wq/monitor");
 	while (!__atomic_load_n(&MONITOR->stop, __ATOMIC_ACQUIRE)) {
-		struct wq_watch sum = {0};
+		struct wq_probe sum = {0};
 		uint64_t reap = pass(&sum), until;
 
 		quiet = sum.active ? 0 : quiet + 1;

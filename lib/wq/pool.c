@@ -2,7 +2,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "wq_internal.h"
+#include "global.h"
+#include "link.h"
+#include "os.h"
+#include "pool.h"
 
 /* Where the workers of a pool may run: its own CPUs, or the whole set when none is left. */
 void

@@ -5,7 +5,10 @@
  * max_active, and takes works from the pool's inbox to the pool's lists.
  */
 
-#include "wq_internal.h"
+#include "link.h"
+#include "pool.h"
+#include "pwq.h"
+#include "work.h"
 
 void
 wq_pwq_move_linked(struct wq_work *work, struct wq_link *to)
@@ -45,8 +48,8 @@ wq_pwq_insert(struct wq_pwq *pwq, struct wq_work *work)
 }
 
 /* Lets in what max_active allows. P is held. */
-void
-wq_pwq_activate(struct wq_pwq *pwq)
+static void
+activate(struct wq_pwq *pwq)
 {
 	while (pwq->nb_active < pwq->max_active && !wq_link_empty(&pwq->inactive)) {
 		struct wq_work *work = wq_container_of(pwq->inactive.next, struct wq_work, entry);
@@ -76,7 +79,7 @@ wq_pwq_done(struct wq_pwq *pwq, unsigned colour, unsigned flags)
 	if (!(flags & WQ_F_INACTIVE)) {
 		pwq->nb_active--;
 		if (wq_unlikely(!wq_link_empty(&pwq->inactive)))
-			wq_pwq_activate(pwq);
+			activate(pwq);
 	}
 	if (wq_likely(--pwq->nb_in_flight[colour] != 0 || pwq->flush_colour != (int)colour))
 		return;
@@ -91,7 +94,7 @@ wq_pwq_set_max_active(struct wq_pwq *pwq, int max_active)
 {
 	wq_lock(&pwq->pool->lock);
 	pwq->max_active = max_active;
-	wq_pwq_activate(pwq);
+	activate(pwq);
 	wq_pool_unlock(pwq->pool);
 }
 

@@ -2,7 +2,9 @@
 
 /* The way in: what a polling lcore executes. No lock, no allocation, no loop. */
 
-#include "wq_internal.h"
+#include "global.h"
+#include "queue.h"
+#include "work.h"
 
 struct wq_pwq *
 wq_queue_route(const struct workqueue *wq, int cpu)

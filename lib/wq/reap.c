@@ -2,7 +2,11 @@
 
 /* Letting spare workers go. The monitor does it, so that nobody else waits for a thread to end. */
 
-#include "wq_internal.h"
+#include "global.h"
+#include "link.h"
+#include "os.h"
+#include "pool.h"
+#include "reap.h"
 
 /* Takes the worker that is idle longest out, if it is over its time. P is held. */
 static struct wq_worker *

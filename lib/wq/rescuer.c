@@ -9,7 +9,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "wq_internal.h"
+#include "current.h"
+#include "execute.h"
+#include "global.h"
+#include "link.h"
+#include "os.h"
+#include "pool.h"
+#include "pwq.h"
+#include "rescuer.h"
+#include "thread.h"
 
 /* The pwq calls for its rescuer. P is held. */
 static void

@@ -4,7 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "wq_internal.h"
+#include "global.h"
+#include "link.h"
+#include "os.h"
+#include "pool.h"
+#include "rescuer.h"
+#include "timer.h"
 #include "wq_stats.h"
 
 static const char *const scope_names[WQ_NB_SCOPES] = {"cpu", "cache", "numa", "system"};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <signal.h>
 
-#include "wq_internal.h"
+#include "thread.h"
 
 /* A thread of the library: on given CPUs, with all signals left to the program's own threads. */
 int

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * The timer: one thread, a pairing heap inside the works (no allocation), and the same wait-free way
- * in as the pools have.
+ * The timer: one thread, a pairing heap inside the works (no allocation), and the same wait-free
+ * inbox as the pools have.
  */
 
-#include "wq_internal.h"
+#include "global.h"
+#include "os.h"
+#include "queue.h"
+#include "thread.h"
+#include "timer.h"
+#include "work.h"
 
 #define TIMER (&wq_global.timer)
 

@@ -3,12 +3,13 @@
 /* Which CPUs share a cache and which a memory node, as sysfs tells. */
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "wq_internal.h"
+#include "topology.h"
 
 #define SYS_CPU  "/sys/devices/system/cpu"
 #define SYS_NODE "/sys/devices/system/node"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <string.h>
 
-#include "wq_internal.h"
+#include "link.h"
+#include "work.h"
 
 void
 wq_work_init(struct wq_work *work, wq_func_t func)

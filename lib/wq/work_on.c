@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "wq_internal.h"
+#include "link.h"
+#include "wq.h"
 
 struct work_on {
 	struct wq_work work;

@@ -8,7 +8,16 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "wq_internal.h"
+#include "current.h"
+#include "execute.h"
+#include "global.h"
+#include "link.h"
+#include "log.h"
+#include "os.h"
+#include "pool.h"
+#include "pwq.h"
+#include "thread.h"
+#include "worker.h"
 
 /* Works taken from the inbox at once: enough to share the cost, few enough to keep lists short. */
 #define DRAIN_BATCH 16

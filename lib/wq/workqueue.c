@@ -6,7 +6,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "wq_internal.h"
+#include "global.h"
+#include "link.h"
+#include "pool.h"
+#include "pwq.h"
+#include "queue.h"
+#include "rescuer.h"
+#include "timer.h"
+#include "worker.h"
+#include "workqueue.h"
 
 #define KNOWN_FLAGS                                                                                \
 	(WQ_UNBOUND | WQ_HIGHPRI | WQ_CPU_INTENSIVE | WQ_FREEZABLE | WQ_MEM_RECLAIM | WQ_ORDERED | \

@@ -60,7 +60,7 @@ struct wq_link {
 
 /**
  * One work: embed it in your own struct, initialise it once with wq_work_init(). All fields are the
- * library's own; `lib/wq/wq_internal.h` holds their rules.
+ * library's own; `lib/wq/work.h` holds their rules.
  */
 struct wq_work {
 	uint32_t state;

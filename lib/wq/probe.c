@@ -12,7 +12,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "wq_internal.h"
+#include "global.h"
+#include "link.h"
+#include "os.h"
+#include "pool.h"
+#include "probe.h"
 
 /* Workers looked at in one pass of a pool; the others' turn comes in the next. */
 #define MAX_SUSPECTS 64
@@ -94,7 +98,7 @@ is_suspect(const struct wq_worker *w)
 }
 
 static unsigned
-collect(struct wq_pool *pool, struct suspect *suspects, struct wq_watch *sum)
+collect(struct wq_pool *pool, struct suspect *suspects, struct wq_probe *sum)
 {
 	unsigned nb = 0;
 	struct wq_link *l;
@@ -128,7 +132,7 @@ collect(struct wq_pool *pool, struct suspect *suspects, struct wq_watch *sum)
 
 /* What was read is only worth something if the execution is still the same. P is held. */
 static void
-judge(const struct suspect *s, struct wq_pool *pool, struct wq_watch *sum)
+judge(const struct suspect *s, struct wq_pool *pool, struct wq_probe *sum)
 {
 	struct wq_worker *w = s->w;
 
@@ -147,7 +151,7 @@ judge(const struct suspect *s, struct wq_pool *pool, struct wq_watch *sum)
 }
 
 void
-wq_watch_pool(struct wq_pool *pool, struct wq_watch *sum)
+wq_probe_pool(struct wq_pool *pool, struct wq_probe *sum)
 {
 	struct suspect suspects[MAX_SUSPECTS];
 	unsigned nb;
