@@ -23,23 +23,6 @@ slot_of(const struct wq_work *work)
 	return &slots[h >> 58];
 }
 
-/*
- * Takes a pending work out of the lists of a pool. P is held. What is linked behind it must not be
- * left among the inactive, as it will never be activated there: it goes on to the worklist.
- */
-static void
-unlist(struct wq_pool *pool, struct wq_work *work)
-{
-	struct wq_pwq *pwq = work->pwq;
-	unsigned flags = work->flags;
-
-	if (flags & WQ_F_INACTIVE)
-		wq_pwq_move_linked(work, &pool->worklist);
-	wq_link_del(&work->entry);
-	wq_work_set_where(work, WQ_WHERE(WQ_AT_NONE, 0));
-	wq_pwq_done(pwq, work->colour, flags);
-}
-
 /* Takes a pending work out of a pool. false: it is not there, or cannot be reached now. */
 static bool
 take_from_pool(struct wq_work *work, uint32_t where)
@@ -51,8 +34,19 @@ take_from_pool(struct wq_work *work, uint32_t where)
 	if (wq_work_where(work) == WQ_WHERE(WQ_AT_INBOX, pool->id))
 		wq_pwq_drain_marked(pool);
 	taken = wq_work_where(work) == WQ_WHERE(WQ_AT_POOL, pool->id);
-	if (taken)
-		unlist(pool, work);
+	if (taken) {
+		unsigned flags = work->flags;
+
+		/*
+		 * Barriers linked behind an inactive work go on to the worklist: among the
+		 * inactive works nothing would activate them.
+		 */
+		if (flags & WQ_F_INACTIVE)
+			wq_pwq_move_linked(work, &pool->worklist);
+		wq_link_del(&work->entry);
+		wq_work_set_where(work, WQ_WHERE(WQ_AT_NONE, 0));
+		wq_pwq_done(work->pwq, work->colour, flags);
+	}
 	wq_pool_unlock(pool);
 	return taken;
 }

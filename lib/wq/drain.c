@@ -28,21 +28,6 @@ look(struct workqueue *wq, uint64_t *nb_inserted)
 	return idle;
 }
 
-/*
- * Whether nothing is queued to or runs for @wq. A work that queues itself may hop from pool to pool
- * right behind our back: into an inbox that was looked at already, from a pool that was not. So we
- * look twice. One that exists between the two looks was either there at the first, or came to a
- * pool after it, at the latest when the second look emptied the inboxes: then the count differs. M
- * is held.
- */
-static bool
-is_empty(struct workqueue *wq)
-{
-	uint64_t first, second;
-
-	return look(wq, &first) && look(wq, &second) && first == second;
-}
-
 void
 wq_drain(struct workqueue *wq)
 {
@@ -51,9 +36,17 @@ wq_drain(struct workqueue *wq)
 	/* Sequentially consistent: a producer that this thread has stopped knows of it. */
 	__atomic_add_fetch(&wq->draining, 1, __ATOMIC_SEQ_CST);
 	do {
+		uint64_t first, second;
+
 		wq_flush(wq);
+		/*
+		 * A work that queues itself may move from a pool that look() has not reached yet to
+		 * the inbox of one that it has passed. So look twice and compare the counts. A work
+		 * that exists between the two looks was found by the first, or it came to a pool
+		 * after it, at the latest when the second look emptied the inboxes.
+		 */
 		pthread_mutex_lock(&wq->mutex);
-		empty = is_empty(wq);
+		empty = look(wq, &first) && look(wq, &second) && first == second;
 		pthread_mutex_unlock(&wq->mutex);
 	} while (!empty);
 	__atomic_sub_fetch(&wq->draining, 1, __ATOMIC_SEQ_CST);

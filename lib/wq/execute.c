@@ -65,12 +65,16 @@ account_long(struct wq_worker *w)
 	w->seen_cpu_ns = 0;
 }
 
-/* P is held; pending ends here. */
+/*
+ * Executes one work. P is held, and released while the function runs. The work may be freed after
+ * it was called.
+ */
 static void
-begin(struct wq_worker *w, struct wq_work *work)
+execute(struct wq_worker *w, struct wq_work *work)
 {
 	struct wq_pool *pool = w->pool;
 	struct wq_pwq *pwq = work->pwq;
+	uint64_t sampled_ns;
 
 	w->current_work = work;
 	w->current_func = work->func;
@@ -87,15 +91,14 @@ begin(struct wq_worker *w, struct wq_work *work)
 		wq_pool_set_worker_flags(w, WQ_W_CPU_INTENSIVE);
 	__atomic_store_n(&work->last_pool, pool->id, __ATOMIC_RELAXED);
 	wq_work_set_where(work, WQ_WHERE(WQ_AT_NONE, 0));
+	/* From here on the work is not pending. */
 	wq_work_unclaim(work);
-}
+	wq_pool_unlock(pool);
 
-/* P is held. */
-static void
-end(struct wq_worker *w, uint64_t sampled_ns)
-{
-	struct wq_pwq *pwq = w->current_pwq;
+	sampled_ns = call(w, work);
+	WQ_ASSERT(w->block_depth == 0);
 
+	wq_lock(&pool->lock);
 	if (wq_unlikely(w->seen_cpu_ns != 0))
 		account_long(w);
 	if (wq_unlikely(w->flags & (WQ_W_CPU_INTENSIVE | WQ_W_SEEN_BLOCKED)))
@@ -111,22 +114,6 @@ end(struct wq_worker *w, uint64_t sampled_ns)
 			pwq->stats.rescued++;
 	}
 	wq_pwq_done(pwq, w->current_colour, w->current_flags);
-}
-
-/*
- * Executes one work. P is held, and dropped while the function runs; the work may be gone after it.
- */
-static void
-execute(struct wq_worker *w, struct wq_work *work)
-{
-	uint64_t sampled_ns;
-
-	begin(w, work);
-	wq_pool_unlock(w->pool);
-	sampled_ns = call(w, work);
-	WQ_ASSERT(w->block_depth == 0);
-	wq_lock(&w->pool->lock);
-	end(w, sampled_ns);
 }
 
 void

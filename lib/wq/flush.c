@@ -75,16 +75,17 @@ paint(struct workqueue *wq)
 }
 
 /*
- * Makes the pwqs watch for the flush colour on behalf of the first flusher. M is held. false:
- * nothing of that colour was in flight, and nobody completes the flusher.
+ * Makes a flusher the first one, and the pwqs watch for the flush colour on its behalf. M is held.
+ * false: no work of that colour was in flight, so that the pwqs will not complete the flusher.
  */
 static bool
-watch(struct workqueue *wq)
+lead(struct workqueue *wq, struct wq_flusher *f)
 {
 	bool waits = false;
 	struct wq_link *l;
 
-	/* One for ourselves: a pwq that finishes early must not complete the flush. */
+	__atomic_store_n(&wq->first_flusher, f, __ATOMIC_RELEASE);
+	/* One for this thread: a pwq that finishes early must not complete the flush. */
 	__atomic_store_n(&wq->nb_pwqs_to_flush, 1, __ATOMIC_RELAXED);
 	wq_link_foreach(l, &wq->pwqs)
 	{
@@ -101,74 +102,54 @@ watch(struct workqueue *wq)
 	}
 	if (__atomic_sub_fetch(&wq->nb_pwqs_to_flush, 1, __ATOMIC_ACQ_REL) == 0 && waits)
 		wq_pwq_colour_done(wq);
+	if (!waits)
+		__atomic_store_n(&wq->first_flusher, NULL, __ATOMIC_RELEASE);
 	return waits;
 }
 
-/* The flusher leads now. M is held. false: its colour is done already. */
-static bool
-lead(struct workqueue *wq, struct wq_flusher *f)
-{
-	__atomic_store_n(&wq->first_flusher, f, __ATOMIC_RELEASE);
-	if (watch(wq))
-		return true;
-	__atomic_store_n(&wq->first_flusher, NULL, __ATOMIC_RELEASE);
-	return false;
-}
-
-/* Completes all flushers of the colour that is done, and frees the colour. M is held. */
-static void
-retire_colour(struct workqueue *wq)
-{
-	struct wq_link *l, *tmp;
-
-	wq_link_foreach_safe(l, tmp, &wq->flushers)
-	{
-		struct wq_flusher *f = wq_container_of(l, struct wq_flusher, node);
-
-		if (f->colour != wq->flush_colour)
-			break;
-		wq_link_del(&f->node);
-		wq_completion_done(&f->done);
-	}
-	wq->flush_colour = next_colour(wq->flush_colour);
-}
-
-/* A colour is free: those who waited for one share it. M is held. */
-static void
-admit_overflow(struct workqueue *wq)
-{
-	struct wq_link *l;
-
-	if (wq_link_empty(&wq->overflow))
-		return;
-	wq_flush_settle(wq);
-	wq_link_foreach(l, &wq->overflow) wq_container_of(l, struct wq_flusher, node)->colour =
-		wq->work_colour;
-	wq_link_splice_tail(&wq->overflow, &wq->flushers);
-	wq->work_colour = next_colour(wq->work_colour);
-	paint(wq);
-}
-
-/* The colour that was watched for is done: hands the lead on. M is held. */
+/*
+ * The flush colour is done: completes its other flushers, frees the colour and makes the next
+ * flusher the first one. M is held.
+ */
 static void
 cascade(struct workqueue *wq)
 {
 	__atomic_store_n(&wq->first_flusher, NULL, __ATOMIC_RELEASE);
 	for (;;) {
-		struct wq_flusher *next;
+		struct wq_link *l, *tmp;
+		struct wq_flusher *f;
 
-		retire_colour(wq);
-		admit_overflow(wq);
+		wq_link_foreach_safe(l, tmp, &wq->flushers)
+		{
+			f = wq_container_of(l, struct wq_flusher, node);
+			if (f->colour != wq->flush_colour)
+				break;
+			wq_link_del(&f->node);
+			wq_completion_done(&f->done);
+		}
+		wq->flush_colour = next_colour(wq->flush_colour);
+
+		/* A colour is free now: all flushers that waited for one share it. */
+		if (!wq_link_empty(&wq->overflow)) {
+			wq_flush_settle(wq);
+			wq_link_foreach(l, &wq->overflow)
+				wq_container_of(l, struct wq_flusher, node)
+					->colour = wq->work_colour;
+			wq_link_splice_tail(&wq->overflow, &wq->flushers);
+			wq->work_colour = next_colour(wq->work_colour);
+			paint(wq);
+		}
+
 		if (wq_link_empty(&wq->flushers)) {
 			WQ_ASSERT(wq->flush_colour == wq->work_colour);
 			return;
 		}
-		next = wq_container_of(wq->flushers.next, struct wq_flusher, node);
-		WQ_ASSERT(next->colour == wq->flush_colour);
-		wq_link_del(&next->node);
-		if (lead(wq, next))
+		f = wq_container_of(wq->flushers.next, struct wq_flusher, node);
+		WQ_ASSERT(f->colour == wq->flush_colour);
+		wq_link_del(&f->node);
+		if (lead(wq, f))
 			return;
-		wq_completion_done(&next->done);
+		wq_completion_done(&f->done);
 	}
 }
 

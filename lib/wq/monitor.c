@@ -6,8 +6,6 @@
  * creates workers where nobody else can, calls rescuers, tells of stalls, and reaps spare workers.
  */
 
-#include <string.h>
-
 #include "global.h"
 #include "log.h"
 #include "monitor.h"
@@ -25,27 +23,6 @@
 #define SEEN_PERIODS  10
 /* Passes that find nobody before it sleeps: arming it again costs a system call. */
 #define LINGER_PASSES 4
-
-/* Work waits and nobody can create the worker it needs. P is held, and dropped meanwhile. */
-static void
-create_for(struct wq_pool *pool, uint64_t now)
-{
-	int rc;
-
-	if (!wq_pool_need_more(pool) || pool->nb_idle > 0 || pool->manager != NULL ||
-		now < pool->create_after_ns)
-		return;
-	pool->manager = (void *)-1;
-	wq_pool_unlock(pool);
-	rc = wq_worker_create(pool);
-	wq_lock(&pool->lock);
-	pool->manager = NULL;
-	pool->create_after_ns =
-		rc == 0 ? 0 : wq_os_now_ns() + wq_global.cfg.create_cooldown_ms * WQ_NS_PER_MS;
-	if (rc != 0)
-		wq_log(WQ_LOG_WARNING, "pool %u: cannot create a worker: %s", pool->id,
-			strerror(-rc));
-}
 
 /* Whether waiting work gets started at all. P is held. */
 static void
@@ -87,7 +64,9 @@ pass(struct wq_probe *sum)
 		uint64_t due;
 
 		wq_lock(&pool->lock);
-		create_for(pool, now);
+		/* Works wait, and no worker of the pool can create the one that they need. */
+		if (wq_pool_need_more(pool) && pool->nb_idle == 0)
+			wq_worker_manage(pool, WQ_WORKER_MONITOR);
 		check_progress(pool, now);
 		wq_pool_unlock(pool);
 		wq_probe_pool(pool, sum);

@@ -306,3 +306,13 @@ wq_pool_leave_idle(struct wq_worker *w)
 	w->pool->nb_idle--;
 	wq_link_del(&w->entry);
 }
+
+void
+wq_pool_cast_off(struct wq_worker *w)
+{
+	struct wq_pool *pool = w->pool;
+
+	pool->ids[w->id / 64] &= ~(UINT64_C(1) << w->id % 64);
+	wq_link_del(&w->node);
+	wq_link_push(&w->node, &pool->cast_off);
+}

@@ -73,4 +73,12 @@ void wq_pool_enter_idle(struct wq_worker *w);
 /** Take a worker from the idle list of its pool. Context: P is held. */
 void wq_pool_leave_idle(struct wq_worker *w);
 
+/**
+ * Free the id of a worker that has no thread, and keep its struct: for the next worker, and because
+ * a late waker may still touch it.
+ *
+ * Context: P is held.
+ */
+void wq_pool_cast_off(struct wq_worker *w);
+
 #endif

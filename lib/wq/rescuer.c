@@ -19,26 +19,6 @@
 #include "rescuer.h"
 #include "thread.h"
 
-/* The pwq calls for its rescuer. P is held. */
-static void
-call_rescuer(struct wq_pwq *pwq)
-{
-	struct workqueue *wq = pwq->wq;
-	bool called = false;
-
-	wq_lock(&wq->mayday_lock);
-	if (wq_link_empty(&pwq->mayday)) {
-		wq_link_append(&pwq->mayday, &wq->maydays);
-		called = true;
-	}
-	wq_unlock(&wq->mayday_lock);
-	if (called) {
-		pwq->stats.mayday++;
-		wq_waker_wake(&wq->rescuer->waker);
-	}
-}
-
-/* Work waits in vain: calls the rescuers of all that have one. P is held. */
 void
 wq_rescuer_mayday(struct wq_pool *pool)
 {
@@ -48,9 +28,21 @@ wq_rescuer_mayday(struct wq_pool *pool)
 	wq_link_foreach(l, &pool->worklist)
 	{
 		struct wq_pwq *pwq = wq_container_of(l, struct wq_work, entry)->pwq;
+		struct workqueue *wq = pwq->wq;
+		bool called = false;
 
-		if (pwq->wq->rescuer != NULL)
-			call_rescuer(pwq);
+		if (wq->rescuer == NULL)
+			continue;
+		wq_lock(&wq->mayday_lock);
+		if (wq_link_empty(&pwq->mayday)) {
+			wq_link_append(&pwq->mayday, &wq->maydays);
+			called = true;
+		}
+		wq_unlock(&wq->mayday_lock);
+		if (called) {
+			pwq->stats.mayday++;
+			wq_waker_wake(&wq->rescuer->waker);
+		}
 	}
 }
 
@@ -115,38 +107,34 @@ take_works(struct wq_worker *w, struct wq_pwq *pwq)
 	}
 }
 
-/*
- * Moves to another pool. Only we write w->pool, under the locks of both in turn: who reads it under
- * the lock of either finds it right or finds it changed.
- */
+/* Joins the pool of a pwq and executes the works of the pwq there. */
 static void
-join_pool(struct wq_worker *w, struct wq_pool *pool)
+rescue(struct wq_worker *w, struct wq_pwq *pwq)
 {
-	struct wq_pool *old = w->pool != NULL ? w->pool : wq_pool_by_id(1);
+	struct wq_pool *pool = pwq->pool;
 	cpu_set_t cpus;
 
 	wq_lock(&pool->lock);
 	cpus = pool->cpus;
 	wq_unlock(&pool->lock);
 	pthread_setaffinity_np(pthread_self(), sizeof(cpus), &cpus);
-	if (w->pool == pool)
-		return;
-	wq_lock(&old->lock);
-	__atomic_store_n(&w->pool, pool, __ATOMIC_RELEASE);
-	wq_unlock(&old->lock);
-}
+	if (w->pool != pool) {
+		/*
+		 * Only this thread writes w->pool, under the lock of the old pool. A reader that
+		 * holds a pool's lock checks afterwards that w->pool is still that pool.
+		 */
+		struct wq_pool *old = w->pool != NULL ? w->pool : wq_pool_by_id(1);
 
-static void
-rescue(struct wq_worker *w, struct wq_pwq *pwq)
-{
-	struct wq_pool *pool = pwq->pool;
+		wq_lock(&old->lock);
+		__atomic_store_n(&w->pool, pool, __ATOMIC_RELEASE);
+		wq_unlock(&old->lock);
+	}
 
-	join_pool(w, pool);
 	wq_lock(&pool->lock);
 	do {
 		take_works(w, pwq);
 		wq_execute_scheduled(w);
-		/* As long as the pool cannot help itself, its next work may be ours as well. */
+		/* The pool may still be stuck, so that its next work is one of these, too. */
 		wq_pwq_drain_marked(pool);
 		take_works(w, pwq);
 	} while (!wq_link_empty(&w->scheduled));

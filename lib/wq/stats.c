@@ -30,23 +30,6 @@ wq_stats_state_name(enum wq_worker_state state)
 	return state_names[state];
 }
 
-/* P is held. */
-static void
-add_pwq(struct wq_stats_wq *s, const struct wq_pwq *pwq)
-{
-	for (unsigned i = 0; i < WQ_NB_COLOURS; i++)
-		s->in_flight += (uint64_t)pwq->nb_in_flight[i];
-	s->active += (uint64_t)pwq->nb_active;
-	s->started += pwq->stats.started;
-	s->completed += pwq->stats.completed;
-	s->cpu_ns += pwq->stats.cpu_ns;
-	s->cpu_hogs += pwq->stats.cpu_hogs;
-	s->blocked += pwq->stats.blocked;
-	s->woken += pwq->stats.woken;
-	s->mayday += pwq->stats.mayday;
-	s->rescued += pwq->stats.rescued;
-}
-
 /* G is held. */
 static void
 snap_wq(struct workqueue *wq, struct wq_stats_wq *s)
@@ -64,7 +47,17 @@ snap_wq(struct workqueue *wq, struct wq_stats_wq *s)
 		struct wq_pwq *pwq = wq_container_of(l, struct wq_pwq, node);
 
 		wq_lock(&pwq->pool->lock);
-		add_pwq(s, pwq);
+		for (unsigned i = 0; i < WQ_NB_COLOURS; i++)
+			s->in_flight += (uint64_t)pwq->nb_in_flight[i];
+		s->active += (uint64_t)pwq->nb_active;
+		s->started += pwq->stats.started;
+		s->completed += pwq->stats.completed;
+		s->cpu_ns += pwq->stats.cpu_ns;
+		s->cpu_hogs += pwq->stats.cpu_hogs;
+		s->blocked += pwq->stats.blocked;
+		s->woken += pwq->stats.woken;
+		s->mayday += pwq->stats.mayday;
+		s->rescued += pwq->stats.rescued;
 		wq_pool_unlock(pwq->pool);
 	}
 }

@@ -114,19 +114,6 @@ add_pod(struct wq_topology *topo, int scope, const cpu_set_t *set)
 		topo->nb_pods[scope]++;
 }
 
-static void
-add_nodes(struct wq_topology *topo)
-{
-	char path[128];
-	cpu_set_t set;
-
-	for (int n = 0; n < MAX_NODES; n++) {
-		snprintf(path, sizeof(path), SYS_NODE "/node%d/cpulist", n);
-		if (read_list(path, &set) == 0)
-			add_pod(topo, SCOPE_NUMA, &set);
-	}
-}
-
 int
 wq_topology_read(struct wq_topology *topo)
 {
@@ -164,7 +151,13 @@ wq_topology_read(struct wq_topology *topo)
 		if (read_cache(c, &set) == 0)
 			add_pod(topo, SCOPE_CACHE, &set);
 	}
-	add_nodes(topo);
+	for (int n = 0; n < MAX_NODES; n++) {
+		char path[128];
+
+		snprintf(path, sizeof(path), SYS_NODE "/node%d/cpulist", n);
+		if (read_list(path, &set) == 0)
+			add_pod(topo, SCOPE_NUMA, &set);
+	}
 	/* What sysfs does not tell, and the whole system: one pod. */
 	for (int s = SCOPE_CACHE; s <= SCOPE_SYSTEM; s++)
 		add_pod(topo, s, &all);

@@ -114,7 +114,7 @@ struct wq_pool {
 	struct wq_link workers;    /* P */
 	struct wq_link dying;      /* P; the monitor will join them */
 	struct wq_link cast_off;   /* P; joined; kept, as a late waker may touch them */
-	struct wq_worker *manager; /* P; creates a worker now; (void *)-1: the monitor */
+	struct wq_worker *manager; /* P; creates a worker now, see wq_worker_manage() */
 	struct wq_worker *to_wake; /* P; woken when the lock is released */
 	uint64_t create_after_ns;  /* P; creation failed: no other one before this time */
 	uint64_t progress_ns;      /* P; monitor: when a work was last started */

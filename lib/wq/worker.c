@@ -24,24 +24,9 @@
 /* Nice value of workers of high priority, where the process may set it. */
 #define HIGHPRI_NICE (-20)
 
-/* Waits for a producer that is between its two steps. @round counts from 0. */
-static void
-wait_half_linked(unsigned round)
-{
-	if (round < 64) {
-		for (unsigned i = 0; i < 16; i++)
-			wq_os_pause();
-	} else if (round < 128) {
-		wq_os_yield();
-	} else {
-		/* It was preempted, perhaps by us: give its CPU away for real. */
-		wq_os_sleep_ns(50 * WQ_NS_PER_US);
-	}
-}
-
 /*
- * Makes the worklist hold something if anything waits. P is held and dropped while a producer is
- * waited for. false: nothing waits.
+ * Makes the worklist hold something if anything waits. P is held; it is released while a producer
+ * is between its two steps. false: nothing waits.
  */
 static bool
 fill_worklist(struct wq_pool *pool)
@@ -55,11 +40,20 @@ fill_worklist(struct wq_pool *pool)
 			return true;
 		if (state == WQ_INBOX_EMPTY)
 			return false;
-		if (state == WQ_INBOX_HALF) {
-			wq_pool_unlock(pool);
-			wait_half_linked(round++);
-			wq_lock(&pool->lock);
+		if (state == WQ_INBOX_MORE)
+			continue;
+		wq_pool_unlock(pool);
+		if (round < 64) {
+			for (unsigned i = 0; i < 16; i++)
+				wq_os_pause();
+		} else if (round < 128) {
+			wq_os_yield();
+		} else {
+			/* The producer was preempted, perhaps by this thread: leave the CPU. */
+			wq_os_sleep_ns(50 * WQ_NS_PER_US);
 		}
+		round++;
+		wq_lock(&pool->lock);
 	}
 	return true;
 }
@@ -92,52 +86,10 @@ spin(struct wq_worker *w)
 	return wq_pool_work_waits(pool);
 }
 
-/* Executes until nothing waits, or until another worker of a managed pool runs as well. */
-static void
-work(struct wq_worker *w)
-{
-	struct wq_pool *pool = w->pool;
-
-	do {
-		while (pool->nb_running <= 1 && fill_worklist(pool)) {
-			struct wq_work *first =
-				wq_container_of(pool->worklist.next, struct wq_work, entry);
-
-			if (wq_execute_assign(w, first))
-				wq_execute_scheduled(w);
-		}
-	} while (pool->nb_running <= 1 && spin(w));
-}
-
 /*
- * Called by a worker that would leave no idle one behind. P is held. true: P was dropped, look
- * again; false: somebody else manages, or creation cools down, and the worker works without a
- * spare. The monitor goes on trying then, and calls rescuers.
+ * From a wake-up to the next sleep: executes until nothing waits, or until another worker of a
+ * managed pool runs as well. P is held, and released at the end.
  */
-static bool
-manage(struct wq_worker *w)
-{
-	struct wq_pool *pool = w->pool;
-	int rc;
-
-	if (pool->manager != NULL)
-		return false;
-	if (wq_unlikely(pool->create_after_ns != 0) && wq_os_now_ns() < pool->create_after_ns)
-		return false;
-	pool->manager = w;
-	wq_pool_unlock(pool);
-	rc = wq_worker_create(pool);
-	if (rc != 0)
-		wq_log(WQ_LOG_WARNING, "pool %u: cannot create a worker: %s", pool->id,
-			strerror(-rc));
-	wq_lock(&pool->lock);
-	pool->manager = NULL;
-	pool->create_after_ns =
-		rc == 0 ? 0 : wq_os_now_ns() + wq_global.cfg.create_cooldown_ms * WQ_NS_PER_MS;
-	return true;
-}
-
-/* From waking to the next sleep. P is held, and dropped at the end. */
 static void
 serve(struct wq_worker *w)
 {
@@ -145,10 +97,22 @@ serve(struct wq_worker *w)
 
 	wq_pool_leave_idle(w);
 	while (wq_pool_need_more(pool)) {
-		if (pool->nb_idle == 0 && manage(w))
+		/*
+		 * Create a spare worker before the last one starts to work. Without one it works
+		 * all the same: the monitor goes on trying, and calls rescuers.
+		 */
+		if (pool->nb_idle == 0 && wq_worker_manage(pool, w))
 			continue;
 		wq_pool_clear_worker_flags(w, WQ_W_PREP);
-		work(w);
+		do {
+			while (pool->nb_running <= 1 && fill_worklist(pool)) {
+				struct wq_work *first =
+					wq_container_of(pool->worklist.next, struct wq_work, entry);
+
+				if (wq_execute_assign(w, first))
+					wq_execute_scheduled(w);
+			}
+		} while (pool->nb_running <= 1 && spin(w));
 		wq_pool_set_worker_flags(w, WQ_W_PREP);
 	}
 	wq_pool_enter_idle(w);
@@ -184,68 +148,40 @@ worker_main(void *arg)
 	return NULL;
 }
 
-static int
-take_id(struct wq_pool *pool)
-{
-	for (unsigned i = 0; i < WQ_MAX_WORKERS / 64; i++) {
-		if (~pool->ids[i] != 0) {
-			int bit = __builtin_ctzll(~pool->ids[i]);
-
-			pool->ids[i] |= UINT64_C(1) << bit;
-			return (int)i * 64 + bit;
-		}
-	}
-	return -1;
-}
-
-static void
-name_worker(struct wq_worker *w, const struct wq_pool *pool)
-{
-	const char *suffix = pool->highpri ? "H" : "";
-	char name[64];
-
-	if (pool->cpu < 0)
-		snprintf(name, sizeof(name), "wq/u%u:%u%s", pool->id, w->id, suffix);
-	else
-		snprintf(name, sizeof(name), "wq/%d:%u%s", pool->cpu, w->id, suffix);
-	/* The kernel keeps 15 bytes of a thread's name. */
-	snprintf(w->name, sizeof(w->name), "%.15s", name);
-}
-
-/* A struct for a new worker, with its id and name. P is not held. */
+/* Takes a struct for a new worker, with its id and name. P is not held. */
 static int
 prepare(struct wq_pool *pool, struct wq_worker **out)
 {
+	const char *suffix = pool->highpri ? "H" : "";
 	struct wq_worker *w = NULL;
-	int id, rc;
+	char name[64];
+	int id = -1;
 
 	wq_lock(&pool->lock);
-	if (!wq_link_empty(&pool->cast_off)) {
+	for (int i = 0; i < WQ_MAX_WORKERS / 64 && id < 0; i++) {
+		if (~pool->ids[i] != 0) {
+			id = i * 64 + __builtin_ctzll(~pool->ids[i]);
+			pool->ids[i] |= UINT64_C(1) << id % 64;
+		}
+	}
+	if (id >= 0 && !wq_link_empty(&pool->cast_off)) {
 		w = wq_container_of(pool->cast_off.next, struct wq_worker, node);
 		wq_link_del(&w->node);
 	}
-	id = take_id(pool);
 	wq_unlock(&pool->lock);
+	if (id < 0)
+		return -EAGAIN;
 	if (w == NULL) {
 		w = aligned_alloc(WQ_LINE, sizeof(*w));
-		if (w != NULL)
-			w->waker.word = WQ_WAKER_AWAKE;
-	}
-	if (w == NULL || id < 0) {
-		if (id >= 0) {
+		if (w == NULL) {
 			wq_lock(&pool->lock);
 			pool->ids[id / 64] &= ~(UINT64_C(1) << id % 64);
 			wq_unlock(&pool->lock);
+			return -ENOMEM;
 		}
-		rc = w == NULL ? -ENOMEM : -EAGAIN;
-		if (w != NULL) {
-			wq_lock(&pool->lock);
-			wq_link_push(&w->node, &pool->cast_off);
-			wq_unlock(&pool->lock);
-		}
-		return rc;
+		w->waker.word = WQ_WAKER_AWAKE;
 	}
-	/* Not the waker: somebody may be late to wake who had the struct before. */
+	/* Keep the waker: a thread may still be about to wake the former user of the struct. */
 	memset((char *)w + offsetof(struct wq_worker, pool), 0,
 		sizeof(*w) - offsetof(struct wq_worker, pool));
 	w->pool = pool;
@@ -254,7 +190,12 @@ prepare(struct wq_pool *pool, struct wq_worker **out)
 	wq_link_init(&w->entry);
 	wq_link_init(&w->node);
 	wq_link_init(&w->scheduled);
-	name_worker(w, pool);
+	if (pool->cpu < 0)
+		snprintf(name, sizeof(name), "wq/u%u:%u%s", pool->id, w->id, suffix);
+	else
+		snprintf(name, sizeof(name), "wq/%d:%u%s", pool->cpu, w->id, suffix);
+	/* The kernel keeps 15 bytes of a thread's name. */
+	snprintf(w->name, sizeof(w->name), "%.15s", name);
 	*out = w;
 	return 0;
 }
@@ -280,9 +221,8 @@ wq_worker_create(struct wq_pool *pool)
 	rc = wq_thread_start(&w->thread, &cpus, worker_main, w);
 	wq_lock(&pool->lock);
 	if (rc != 0) {
-		pool->ids[w->id / 64] &= ~(UINT64_C(1) << w->id % 64);
 		pool->nb_create_failed++;
-		wq_link_push(&w->node, &pool->cast_off);
+		wq_pool_cast_off(w);
 		wq_unlock(&pool->lock);
 		return rc;
 	}
@@ -296,4 +236,26 @@ wq_worker_create(struct wq_pool *pool)
 	wq_pool_enter_idle(w);
 	wq_pool_unlock(pool);
 	return 0;
+}
+
+bool
+wq_worker_manage(struct wq_pool *pool, struct wq_worker *manager)
+{
+	int rc;
+
+	if (pool->manager != NULL)
+		return false;
+	if (wq_unlikely(pool->create_after_ns != 0) && wq_os_now_ns() < pool->create_after_ns)
+		return false;
+	pool->manager = manager;
+	wq_pool_unlock(pool);
+	rc = wq_worker_create(pool);
+	if (rc != 0)
+		wq_log(WQ_LOG_WARNING, "pool %u: cannot create a worker: %s", pool->id,
+			strerror(-rc));
+	wq_lock(&pool->lock);
+	pool->manager = NULL;
+	pool->create_after_ns =
+		rc == 0 ? 0 : wq_os_now_ns() + wq_global.cfg.create_cooldown_ms * WQ_NS_PER_MS;
+	return true;
 }

@@ -12,4 +12,18 @@
  */
 int wq_worker_create(struct wq_pool *pool);
 
+/** Stands for the monitor in wq_worker_manage(). */
+#define WQ_WORKER_MONITOR ((struct wq_worker *)-1)
+
+/**
+ * Create a worker as the manager of a pool: one at a time, and not within
+ * wq_config::create_cooldown_ms after a failure. Logs failures.
+ *
+ * Context: P is held, and released meanwhile.
+ * @param manager the calling worker, or WQ_WORKER_MONITOR.
+ * @return true if creation was tried: P was released, so the caller looks at the pool again; false
+ *   if another thread manages the pool, or the last failure is too recent.
+ */
+bool wq_worker_manage(struct wq_pool *pool, struct wq_worker *manager);
+
 #endif

@@ -243,8 +243,7 @@ wq_workqueue_create(
 		free_wq(wq);
 		return rc;
 	}
-	if (rc == 0 && eager)
-		rc = populate(wq);
+	rc = eager ? populate(wq) : 0;
 	if (rc != 0) {
 		wq_destroy(wq);
 		return rc;
