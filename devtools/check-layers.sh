@@ -1,28 +1,44 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Who may include whom: lib/wq nothing of DPDK, drivers or app; drivers nothing of app.
 set -u
-cd "$(dirname "$0")/.." || exit 1
-[ -n "$(git ls-files)" ] || { echo "git lists no files here"; exit 1; }
-bad=0
 
-headers_of() {
-	git ls-files -- "$1/*.h" | sed 's|.*/||' | paste -sd '|' | sed 's/\./\\./g'
+usage() {
+	cat <<'USAGE'
+Usage: devtools/check-layers.sh [BUILD]
+Checks that files include and call only files of their own layer or of lower ones, and that no
+files form a circle. x.c and x.h count as one file. Calls are checked only if BUILD, a build folder
+of meson, is given and everything in it is built. The list of layers is in this script.
+USAGE
 }
 
-# refuse FOLDER PATTERN WHY: no file of the folder, its tests aside, includes what matches.
-refuse() {
-	if git grep -nE "^[[:blank:]]*#[[:blank:]]*include[[:blank:]]*[<\"]([^\">]*/)?($2)[\">]" \
-		-- "$1/*.c" "$1/*.h" ":!$1/test"; then
-		echo "$1 includes $3"
-		bad=1
-	fi
-}
+case ${1:-} in
+-h | --help) usage; exit 0 ;;
+-*) usage >&2; exit 2 ;;
+esac
+[ $# -le 1 ] || { usage >&2; exit 2; }
 
-drivers=$(headers_of drivers)
-app=$(headers_of app)
-refuse lib/wq 'rte_[a-z0-9_]*\.h' 'headers of DPDK'
-[ -z "$drivers" ] || refuse lib/wq "$drivers" 'headers of drivers'
-[ -z "$app" ] || refuse lib/wq "$app" 'headers of app'
-[ -z "$app" ] || refuse drivers "$app" 'headers of app'
-exit $bad
+# One rule a line: AREA RULE WORD...
+#   folders    the folders of the area, from the ground up. Each source file lies in one of them.
+#   floor      files (without .c and .h) of a flat area: one floor a line, from the ground up. An
+#              area with floors names all of its files. In one without, only circles are errors.
+#   uses       which areas, folders and files (without .c and .h) of other areas, and libraries
+#              (dpdk) the area may include and call. Each area may use the C library.
+#   public     the headers that other areas may include, when not all of them.
+#   scheduler  FOLDER NAME...: only FOLDER and the folders above it may name these functions, and
+#              the file that defines them. FOLDER/x.h stands for all functions that it declares.
+exec python3 "$(dirname "$0")/layers.py" --root "$(dirname "$0")/.." "$@" <<'RULES'
+lib/wq public       wq.h wq_block.h wq_stats.h
+
+drivers/vsock folders    base wire ring data state lcore journal conn host switch loop control
+drivers/vsock folders    vhost life
+drivers/vsock uses       config lib/wq dpdk
+drivers/vsock scheduler  switch to_guest_poll
+drivers/vsock scheduler  loop from_guest_poll lcore_main loop/settle.h loop/lcore_ctl.h
+
+app/dpdk-vsockd uses     config lib/wq dpdk
+app/dpdk-vsockd uses     drivers/vsock/base drivers/vsock/control drivers/vsock/life
+
+lib/vfe uses
+
+app/dpdk-vsock-pktgen uses  lib/vfe
+RULES
