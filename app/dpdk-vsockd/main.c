@@ -26,6 +26,7 @@ struct daemon {
 	struct options opts;
 	cpu_set_t allowed; /* before EAL pins the main lcore */
 	cpu_set_t slow_cpus;
+	struct vsock_switch *sw;
 	sigset_t signals;
 };
 
@@ -73,14 +74,13 @@ start_switch(struct daemon *d)
 		.spin_us = d->opts.spin_us,
 	};
 
-	return vsock_start(&conf);
+	return vsock_start(d->sw, &conf);
 }
 
 static void
 stop_switch(struct daemon *d)
 {
-	(void)d;
-	vsock_stop();
+	vsock_stop(d->sw);
 }
 
 static int
@@ -97,17 +97,15 @@ start_guests(struct daemon *d)
 static void
 stop_guests(struct daemon *d)
 {
-	(void)d;
-	port_reset_all(LIMIT_STOP_MS);
+	port_reset_all(d->sw, LIMIT_STOP_MS);
 	vdev_stop_all();
 }
 
 static int
 start_telemetry(struct daemon *d)
 {
-	int ret = telemetry_start();
+	int ret = telemetry_start(d->sw);
 
-	(void)d;
 	if (ret == 0)
 		ret = wq_telemetry_register();
 	if (ret != 0)
@@ -197,6 +195,13 @@ main(int argc, char **argv)
 	eal_argv = options_for_eal(&argc, argv);
 	if (eal_argv == NULL)
 		return EXIT_FAILURE;
+	if (vsock_create(0, &d.sw) != 0) {
+		fprintf(stderr, "dpdk-vsockd: no memory for the switch\n");
+		free(eal_argv);
+		return EXIT_FAILURE;
+	}
+	/* EAL probes the vdevs of the command line while it initializes. */
+	vdev_set_switch(d.sw);
 	used = rte_eal_init(argc, eal_argv);
 	if (used < 0) {
 		fprintf(stderr, "dpdk-vsockd: EAL does not start: %s (see the lines above)\n",
@@ -211,6 +216,7 @@ main(int argc, char **argv)
 	if (ret == 0)
 		ret = run(&d);
 	rte_eal_cleanup();
+	vsock_free(d.sw);
 	free(eal_argv);
 	return ret < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -19,7 +19,7 @@
 #define LCORES_PER_PAGE 32
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static bool serving; /* mutex */
+static struct vsock_switch *serving; /* mutex; NULL: requests are refused */
 
 /* Containers belong to the answer once it has taken them. */
 static void
@@ -110,7 +110,7 @@ handle_list(const char *cmd, const char *params, struct rte_tel_data *d)
 	if (params != NULL)
 		a.start = strtoul(params, NULL, 10);
 	rte_tel_data_start_array(d, RTE_TEL_STRING_VAL);
-	port_foreach(list_port, &a);
+	port_foreach(serving, list_port, &a);
 	return 0;
 }
 
@@ -184,7 +184,7 @@ handle_port(const char *cmd, const char *params, struct rte_tel_data *d)
 		return -EINVAL;
 	a.name_len = strlen(params);
 	rte_tel_data_start_dict(d);
-	port_foreach(show_port, &a);
+	port_foreach(serving, show_port, &a);
 	return a.found ? 0 : -ENOENT;
 }
 
@@ -244,7 +244,7 @@ handle_conns(const char *cmd, const char *params, struct rte_tel_data *d)
 	a.name_len = comma != NULL ? (size_t)(comma - params) : strlen(params);
 	a.start = comma != NULL ? strtoul(comma + 1, NULL, 10) : 0;
 	rte_tel_data_start_dict(d);
-	port_foreach(show_conns, &a);
+	port_foreach(serving, show_conns, &a);
 	return a.found ? 0 : -ENOENT;
 }
 
@@ -275,7 +275,7 @@ handle_stats(const char *cmd, const char *params, struct rte_tel_data *d)
 
 	(void)cmd;
 	(void)params;
-	port_foreach(sum_port, &a);
+	port_foreach(serving, sum_port, &a);
 	rte_tel_data_start_dict(d);
 	tel_add_u64(d, "ports", a.nb_ports);
 	tel_add_u64(d, "connected", a.nb_connected);
@@ -323,7 +323,7 @@ handle_lcores(const char *cmd, const char *params, struct rte_tel_data *d)
 
 	(void)cmd;
 	rte_tel_data_start_dict(d);
-	for (unsigned int i = 0; i < LCORES_PER_PAGE && snapshot_lcore(start + i, &s); i++)
+	for (unsigned int i = 0; i < LCORES_PER_PAGE && snapshot_lcore(serving, start + i, &s); i++)
 		add_lcore(d, &s);
 	return 0;
 }
@@ -353,7 +353,7 @@ dispatch(const char *cmd, const char *params, struct rte_tel_data *d)
 	int ret = -ESHUTDOWN;
 
 	pthread_mutex_lock(&mutex);
-	for (size_t i = 0; serving && i < NB_COMMANDS; i++) {
+	for (size_t i = 0; serving != NULL && i < NB_COMMANDS; i++) {
 		if (strcmp(cmd, commands[i].cmd) == 0)
 			ret = commands[i].handler(cmd, params, d);
 	}
@@ -362,7 +362,7 @@ dispatch(const char *cmd, const char *params, struct rte_tel_data *d)
 }
 
 int
-telemetry_start(void)
+telemetry_start(struct vsock_switch *sw)
 {
 	for (size_t i = 0; i < NB_COMMANDS; i++) {
 		int ret = rte_telemetry_register_cmd(commands[i].cmd, dispatch, commands[i].help);
@@ -371,7 +371,7 @@ telemetry_start(void)
 			return ret;
 	}
 	pthread_mutex_lock(&mutex);
-	serving = true;
+	serving = sw;
 	pthread_mutex_unlock(&mutex);
 	return 0;
 }
@@ -380,6 +380,6 @@ void
 telemetry_stop(void)
 {
 	pthread_mutex_lock(&mutex);
-	serving = false;
+	serving = NULL;
 	pthread_mutex_unlock(&mutex);
 }

@@ -8,8 +8,10 @@
  * lcores for copies; they touch nothing of theirs.
  */
 
+struct vsock_switch;
+
 /** Register the commands. Context: main, the switch runs. @return 0; -errno of telemetry. */
-int telemetry_start(void);
+int telemetry_start(struct vsock_switch *sw);
 
 /** Commands answer nothing from now on; waits for those under way. Context: main. */
 void telemetry_stop(void);

@@ -240,8 +240,9 @@ port_front_end_gone(struct port *port)
 }
 
 int
-port_create(const struct port_conf *conf, struct port **out)
+port_create(struct vsock_switch *sw, const struct port_conf *conf, struct port **out)
 {
+	(void)sw;
 	/* The one that does not poll. */
 	if (conf->lcore == 0)
 		return -EINVAL;

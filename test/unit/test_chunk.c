@@ -10,7 +10,8 @@
 
 #define NB_CHUNKS 64
 
-static struct rte_mempool *pool;
+static struct chunk_pool pool_memory;
+static struct chunk_pool *const pool = &pool_memory;
 static uint8_t pattern[64 * 1024];
 
 static struct chunk_account
@@ -104,7 +105,7 @@ limits(void)
 	chunk_clear(&r, pool, &other);
 	chunk_clear(&q, pool, &acct);
 	CHECK_EQ(acct.nb_used + other.nb_used, 0);
-	CHECK_EQ(rte_mempool_avail_count(pool), NB_CHUNKS);
+	CHECK_EQ(rte_mempool_avail_count(pool->mempool), NB_CHUNKS);
 }
 
 static void
@@ -177,16 +178,16 @@ shares(void)
 	struct chunk_queue q1 = {0}, q2 = {0};
 	uint32_t n1 = 0, n2 = 0;
 
-	chunk_set_common(NB_CHUNKS / 2);
-	chunk_share(&one, NB_CHUNKS, 8);
-	chunk_share(&two, NB_CHUNKS, 8);
+	pool->nb_common_left = NB_CHUNKS / 2;
+	chunk_share(&one, pool, 8);
+	chunk_share(&two, pool, 8);
 	CHECK_EQ(one.nb_max, NB_CHUNKS / 16);
 	while (chunk_append(&q1, pool, &one, pattern, CHUNK_DATA_LEN) == 0)
 		n1++;
 	CHECK_EQ(n1, NB_CHUNKS / 16 + NB_CHUNKS / 8);
 	CHECK_EQ(one.nb_common, NB_CHUNKS / 8);
 	/* Nothing is left in common: the other has its own share all the same. */
-	chunk_set_common(0);
+	pool->nb_common_left = 0;
 	while (chunk_append(&q2, pool, &two, pattern, CHUNK_DATA_LEN) == 0)
 		n2++;
 	CHECK_EQ(n2, NB_CHUNKS / 16);
@@ -198,7 +199,7 @@ shares(void)
 	chunk_clear(&q1, pool, &one);
 	chunk_clear(&q2, pool, &two);
 	CHECK_EQ(one.nb_used + two.nb_used + one.nb_common + two.nb_common, 0);
-	chunk_set_common(0);
+	pool->nb_common_left = 0;
 }
 
 int
@@ -210,9 +211,10 @@ main(int argc, char **argv)
 
 	(void)argc;
 	CHECK(rte_eal_init(sizeof(eal) / sizeof(eal[0]), eal) >= 0);
-	pool = rte_mempool_create(
+	pool->mempool = rte_mempool_create(
 		"chunks", NB_CHUNKS, CHUNK_LEN, 0, 0, NULL, NULL, NULL, NULL, SOCKET_ID_ANY, 0);
-	CHECK(pool != NULL);
+	CHECK(pool->mempool != NULL);
+	pool->nb_chunks = NB_CHUNKS;
 	for (size_t i = 0; i < sizeof(pattern); i++)
 		pattern[i] = (uint8_t)(i * 7 + i / 251);
 	RUN(append_peek_consume);
@@ -221,7 +223,7 @@ main(int argc, char **argv)
 	RUN(shares);
 	RUN(segments_and_iovecs);
 	RUN(reserve_and_grow);
-	rte_mempool_free(pool);
+	chunk_pool_free(pool);
 	rte_eal_cleanup();
 	return 0;
 }

@@ -5,7 +5,7 @@
 
 #include "conn/conn_sock.h"
 #include "lcore/conn_timer.h"
-#include "lcore/slow.h"
+#include "lcore/host_job.h"
 
 static int
 poll_socket(struct lcore *lc, struct conn *c, int op, uint32_t more)
@@ -64,9 +64,9 @@ conn_sock_close(struct lcore *lc, struct conn *c)
 	c->host.fd = -1;
 	c->host.readable = false;
 	if (later)
-		slow_job_close_later(c->host.job);
+		host_job_close_later(c->host.job);
 	else if (c->host.job != NULL)
-		slow_job_ask(c->host.job, SLOW_CLOSE);
+		host_job_ask(c->host.job, HOST_JOB_CLOSE);
 	c->host.job = NULL;
 	chunk_clear(&c->host.backlog, lc->chunks, &c->port->pool);
 	c->host.msg_open = false;

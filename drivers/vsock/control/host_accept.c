@@ -28,22 +28,20 @@ struct handshake {
 	struct host_line line;
 };
 
-static TAILQ_HEAD(, handshake) handshakes = TAILQ_HEAD_INITIALIZER(handshakes); /* by deadline */
-static TAILQ_HEAD(, listen_socket) paused = TAILQ_HEAD_INITIALIZER(paused);     /* by resume_ms */
-static int epoll_fd = -1;
-
 void
-host_accept_init(int fd)
+host_accept_init(struct host_accept *a, int epoll_fd)
 {
-	epoll_fd = fd;
+	TAILQ_INIT(&a->handshakes);
+	TAILQ_INIT(&a->paused);
+	a->epoll_fd = epoll_fd;
 }
 
 static int
-watch(int op, int fd, uint32_t events, void *source)
+watch(const struct host_accept *a, int op, int fd, uint32_t events, void *source)
 {
 	struct epoll_event ev = {.events = events, .data.ptr = source};
 
-	return epoll_ctl(epoll_fd, op, fd, &ev) == 0 ? 0 : -errno;
+	return epoll_ctl(a->epoll_fd, op, fd, &ev) == 0 ? 0 : -errno;
 }
 
 /* ---- CONNECT ---- */
@@ -76,7 +74,7 @@ try_line(struct handshake *h)
 	if (ret == -EAGAIN)
 		return false;
 	if (h->deadline_ms != 0)
-		watch(EPOLL_CTL_DEL, h->fd, 0, NULL);
+		watch(h->listener->accept, EPOLL_CTL_DEL, h->fd, 0, NULL);
 	if (ret == 0)
 		hand_over(h->listener, h->fd, h->type, guest_port);
 	else
@@ -87,7 +85,7 @@ try_line(struct handshake *h)
 static void
 free_handshake(struct handshake *h)
 {
-	TAILQ_REMOVE(&handshakes, h, entry);
+	TAILQ_REMOVE(&h->listener->accept->handshakes, h, entry);
 	h->listener->nb_handshakes--;
 	free(h);
 }
@@ -104,24 +102,24 @@ keep_handshake(const struct handshake *from)
 	}
 	*h = *from;
 	h->deadline_ms = clock_ms() + LIMIT_HANDSHAKE_MS;
-	TAILQ_INSERT_TAIL(&handshakes, h, entry);
+	TAILQ_INSERT_TAIL(&h->listener->accept->handshakes, h, entry);
 	h->listener->nb_handshakes++;
-	if (watch(EPOLL_CTL_ADD, h->fd, EPOLLIN | EPOLLRDHUP, h) != 0) {
+	if (watch(h->listener->accept, EPOLL_CTL_ADD, h->fd, EPOLLIN | EPOLLRDHUP, h) != 0) {
 		close(h->fd);
 		free_handshake(h);
 	}
 }
 
 static void
-expire_handshakes(void)
+expire_handshakes(struct host_accept *a)
 {
-	struct handshake *h = TAILQ_FIRST(&handshakes);
+	struct handshake *h = TAILQ_FIRST(&a->handshakes);
 	uint64_t now;
 
 	if (h == NULL)
 		return;
 	for (now = clock_ms(); h != NULL && h->deadline_ms <= now;
-		h = TAILQ_FIRST(&handshakes)) {
+		h = TAILQ_FIRST(&a->handshakes)) {
 		close(h->fd);
 		free_handshake(h);
 	}
@@ -132,25 +130,25 @@ expire_handshakes(void)
 static void
 pause_socket(struct listen_socket *s)
 {
-	if (watch(EPOLL_CTL_MOD, s->fd, 0, s) != 0)
+	if (watch(s->listener->accept, EPOLL_CTL_MOD, s->fd, 0, s) != 0)
 		return; /* it reports once more, and comes here again */
 	s->paused = true;
 	s->resume_ms = clock_ms() + LIMIT_ACCEPT_RETRY_MS;
-	TAILQ_INSERT_TAIL(&paused, s, entry);
+	TAILQ_INSERT_TAIL(&s->listener->accept->paused, s, entry);
 }
 
 static void
-resume_sockets(void)
+resume_sockets(struct host_accept *a)
 {
-	struct listen_socket *s = TAILQ_FIRST(&paused);
+	struct listen_socket *s = TAILQ_FIRST(&a->paused);
 	uint64_t now;
 
 	if (s == NULL)
 		return;
-	for (now = clock_ms(); s != NULL && s->resume_ms <= now; s = TAILQ_FIRST(&paused)) {
-		TAILQ_REMOVE(&paused, s, entry);
+	for (now = clock_ms(); s != NULL && s->resume_ms <= now; s = TAILQ_FIRST(&a->paused)) {
+		TAILQ_REMOVE(&a->paused, s, entry);
 		s->paused = false;
-		if (watch(EPOLL_CTL_MOD, s->fd, EPOLLIN, s) != 0)
+		if (watch(a, EPOLL_CTL_MOD, s->fd, EPOLLIN, s) != 0)
 			pause_socket(s);
 	}
 }
@@ -235,17 +233,17 @@ host_accept_event(void *source)
 }
 
 void
-host_accept_tick(void)
+host_accept_tick(struct host_accept *a)
 {
-	expire_handshakes();
-	resume_sockets();
+	expire_handshakes(a);
+	resume_sockets(a);
 }
 
 int
-host_accept_timeout_ms(void)
+host_accept_timeout_ms(const struct host_accept *a)
 {
-	const struct listen_socket *s = TAILQ_FIRST(&paused);
-	const struct handshake *h = TAILQ_FIRST(&handshakes);
+	const struct listen_socket *s = TAILQ_FIRST(&a->paused);
+	const struct handshake *h = TAILQ_FIRST(&a->handshakes);
 	uint64_t now, next = UINT64_MAX;
 
 	if (s == NULL && h == NULL)
@@ -261,17 +259,18 @@ host_accept_timeout_ms(void)
 int
 host_accept_remove(struct host_listener *l)
 {
+	struct host_accept *a = l->accept;
 	struct handshake *h, *next;
 
 	for (unsigned int i = 0; i < HOST_NB_LISTEN_SOCKETS; i++) {
 		struct listen_socket *s = &l->sockets[i];
 
-		watch(EPOLL_CTL_DEL, s->fd, 0, NULL);
+		watch(a, EPOLL_CTL_DEL, s->fd, 0, NULL);
 		if (s->paused)
-			TAILQ_REMOVE(&paused, s, entry);
+			TAILQ_REMOVE(&a->paused, s, entry);
 		s->paused = false;
 	}
-	for (h = TAILQ_FIRST(&handshakes); h != NULL; h = next) {
+	for (h = TAILQ_FIRST(&a->handshakes); h != NULL; h = next) {
 		next = TAILQ_NEXT(h, entry);
 		if (h->listener != l)
 			continue;
@@ -285,7 +284,8 @@ int
 host_accept_add(struct host_listener *l)
 {
 	for (unsigned int i = 0; i < HOST_NB_LISTEN_SOCKETS; i++) {
-		int ret = watch(EPOLL_CTL_ADD, l->sockets[i].fd, EPOLLIN, &l->sockets[i]);
+		int ret =
+			watch(l->accept, EPOLL_CTL_ADD, l->sockets[i].fd, EPOLLIN, &l->sockets[i]);
 
 		if (ret != 0) {
 			host_accept_remove(l);

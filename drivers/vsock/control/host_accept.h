@@ -37,23 +37,33 @@ struct listen_socket {
 	char path[PORT_PATH_LEN];
 };
 
+struct handshake;
+
+/** What the thread of one switch works on. */
+struct host_accept {
+	TAILQ_HEAD(, handshake) handshakes; /* by deadline */
+	TAILQ_HEAD(, listen_socket) paused; /* by resume_ms */
+	int epoll_fd;                       /* not owned */
+};
+
 struct host_listener {
 	struct port *port;
+	struct host_accept *accept; /* of the port's switch */
 	struct listen_socket sockets[HOST_NB_LISTEN_SOCKETS];
 	unsigned int nb_handshakes;
 };
 
 /** The epoll instance that the thread waits in. Context: main, before the thread runs. */
-void host_accept_init(int epoll_fd);
+void host_accept_init(struct host_accept *a, int epoll_fd);
 
 /** @p source, not a request, has something. */
 void host_accept_event(void *source);
 
 /** Do what is due by time. Behind the events of one wait, as it frees. */
-void host_accept_tick(void);
+void host_accept_tick(struct host_accept *a);
 
 /** @return milliseconds until host_accept_tick() has something to do; -1: nothing waits. */
-int host_accept_timeout_ms(void);
+int host_accept_timeout_ms(const struct host_accept *a);
 
 /** Begin to accept. @return 0; -errno of epoll, then nothing of it is left. */
 int host_accept_add(struct host_listener *listener);

@@ -18,6 +18,7 @@
 #include "base/vsock_log.h"
 #include "control/host_accept.h"
 #include "control/host_listen.h"
+#include "data/vsock_switch.h"
 #include "vsock_limits.h"
 
 struct request {
@@ -28,31 +29,34 @@ struct request {
 	STAILQ_ENTRY(request) entry;
 };
 
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* of requests alone */
-static STAILQ_HEAD(, request) requests = STAILQ_HEAD_INITIALIZER(requests);
-static enum host_source request_source = HOST_SOURCE_REQUEST;
-static int epoll_fd = -1;
-static int request_fd = -1;
-static bool running;
-static pthread_t thread;
+struct host_listen {
+	pthread_mutex_t mutex;
+	STAILQ_HEAD(, request) requests; /* mutex */
+	enum host_source request_source; /* constant; epoll reports its address */
+	int epoll_fd;
+	int request_fd; /* eventfd */
+	bool running;
+	pthread_t thread;
+	struct host_accept accept; /* the thread's */
+};
 
 /* ---- the thread ---- */
 
 /* True when it was the last one. */
 static bool
-serve_requests(void)
+serve_requests(struct host_listen *hl)
 {
 	struct request *req;
 	bool stop = false;
 	uint64_t count;
 
-	(void)!read(request_fd, &count, sizeof(count));
+	(void)!read(hl->request_fd, &count, sizeof(count));
 	for (;;) {
-		pthread_mutex_lock(&mutex);
-		req = STAILQ_FIRST(&requests);
+		pthread_mutex_lock(&hl->mutex);
+		req = STAILQ_FIRST(&hl->requests);
 		if (req != NULL)
-			STAILQ_REMOVE_HEAD(&requests, entry);
-		pthread_mutex_unlock(&mutex);
+			STAILQ_REMOVE_HEAD(&hl->requests, entry);
+		pthread_mutex_unlock(&hl->mutex);
 		if (req == NULL)
 			return stop;
 		if (req->fn != NULL)
@@ -67,38 +71,40 @@ static void *
 serve(void *arg)
 {
 	struct epoll_event evs[LIMIT_LISTEN_NB_EVENTS];
+	struct host_listen *hl = arg;
 
-	(void)arg;
 	for (;;) {
-		int n = epoll_wait(epoll_fd, evs, RTE_DIM(evs), host_accept_timeout_ms());
+		int n = epoll_wait(
+			hl->epoll_fd, evs, RTE_DIM(evs), host_accept_timeout_ms(&hl->accept));
 		bool asked = false;
 
 		for (int i = 0; i < n; i++) {
-			if (evs[i].data.ptr == &request_source)
+			if (evs[i].data.ptr == &hl->request_source)
 				asked = true;
 			else
 				host_accept_event(evs[i].data.ptr);
 		}
-		host_accept_tick();
+		host_accept_tick(&hl->accept);
 		/* Last: they free what events are about. */
-		if (asked && serve_requests())
+		if (asked && serve_requests(hl))
 			return NULL;
 	}
 }
 
 /* Have the thread do something, and wait until it is done. */
 static int
-ask(int (*fn)(struct host_listener *listener), struct host_listener *listener)
+ask(struct host_listen *hl, int (*fn)(struct host_listener *listener),
+	struct host_listener *listener)
 {
 	struct request req = {.fn = fn, .listener = listener};
 	const uint64_t one = 1;
 	int ret;
 
 	sem_init(&req.done, 0, 0);
-	pthread_mutex_lock(&mutex);
-	STAILQ_INSERT_TAIL(&requests, &req, entry);
-	pthread_mutex_unlock(&mutex);
-	(void)!write(request_fd, &one, sizeof(one));
+	pthread_mutex_lock(&hl->mutex);
+	STAILQ_INSERT_TAIL(&hl->requests, &req, entry);
+	pthread_mutex_unlock(&hl->mutex);
+	(void)!write(hl->request_fd, &one, sizeof(one));
 	do {
 		ret = sem_wait(&req.done);
 	} while (ret != 0 && errno == EINTR);
@@ -168,6 +174,7 @@ host_listen_open(struct port *port, struct host_listener **out)
 	if (l == NULL)
 		return -ENOMEM;
 	l->port = port;
+	l->accept = &port->sw->listen->accept;
 	for (unsigned int i = 0; i < HOST_NB_LISTEN_SOCKETS; i++) {
 		l->sockets[i].source = HOST_SOURCE_SOCKET;
 		l->sockets[i].listener = l;
@@ -177,7 +184,7 @@ host_listen_open(struct port *port, struct host_listener **out)
 		ret = open_socket(
 			&l->sockets[i], i == 0 ? SOCK_STREAM : SOCK_SEQPACKET, suffixes[i]);
 	if (ret == 0) {
-		ret = ask(host_accept_add, l);
+		ret = ask(port->sw->listen, host_accept_add, l);
 		if (ret != 0)
 			VSOCK_LOG(ERR, "%s: uds=%s: cannot wait for programs: %s", port->conf.name,
 				port->conf.uds, strerror(-ret));
@@ -196,48 +203,65 @@ host_listen_close(struct host_listener *l)
 {
 	if (l == NULL)
 		return;
-	ask(host_accept_remove, l);
+	ask(l->port->sw->listen, host_accept_remove, l);
 	close_sockets(l);
 	free(l);
 }
 
 int
-host_listen_init(const cpu_set_t *cpus)
+host_listen_start(struct vsock_switch *sw)
 {
-	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = &request_source};
+	struct host_listen *hl = calloc(1, sizeof(*hl));
+	struct epoll_event ev = {.events = EPOLLIN};
 	pthread_attr_t attr;
 	int ret;
 
-	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	request_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (epoll_fd < 0 || request_fd < 0)
-		return -errno;
-	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, request_fd, &ev) != 0)
-		return -errno;
-	host_accept_init(epoll_fd);
+	if (hl == NULL)
+		return -ENOMEM;
+	sw->listen = hl;
+	pthread_mutex_init(&hl->mutex, NULL);
+	STAILQ_INIT(&hl->requests);
+	hl->request_source = HOST_SOURCE_REQUEST;
+	hl->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	hl->request_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	ev.data.ptr = &hl->request_source;
+	if (hl->epoll_fd < 0 || hl->request_fd < 0 ||
+		epoll_ctl(hl->epoll_fd, EPOLL_CTL_ADD, hl->request_fd, &ev) != 0) {
+		ret = -errno;
+		goto fail;
+	}
+	host_accept_init(&hl->accept, hl->epoll_fd);
 	pthread_attr_init(&attr);
-	pthread_attr_setaffinity_np(&attr, sizeof(*cpus), cpus);
-	ret = pthread_create(&thread, &attr, serve, NULL);
+	pthread_attr_setaffinity_np(&attr, sizeof(sw->conf.slow_cpus), &sw->conf.slow_cpus);
+	ret = -pthread_create(&hl->thread, &attr, serve, hl);
 	pthread_attr_destroy(&attr);
 	if (ret != 0)
-		return -ret;
-	running = true;
-	pthread_setname_np(thread, "vsock-listen");
+		goto fail;
+	hl->running = true;
+	pthread_setname_np(hl->thread, "vsock-listen");
 	return 0;
+
+fail:
+	host_listen_stop(sw);
+	return ret;
 }
 
 void
-host_listen_exit(void)
+host_listen_stop(struct vsock_switch *sw)
 {
-	if (running) {
-		ask(NULL, NULL);
-		pthread_join(thread, NULL);
+	struct host_listen *hl = sw->listen;
+
+	if (hl == NULL)
+		return;
+	if (hl->running) {
+		ask(hl, NULL, NULL);
+		pthread_join(hl->thread, NULL);
 	}
-	running = false;
-	if (request_fd >= 0)
-		close(request_fd);
-	if (epoll_fd >= 0)
-		close(epoll_fd);
-	request_fd = -1;
-	epoll_fd = -1;
+	if (hl->request_fd >= 0)
+		close(hl->request_fd);
+	if (hl->epoll_fd >= 0)
+		close(hl->epoll_fd);
+	pthread_mutex_destroy(&hl->mutex);
+	free(hl);
+	sw->listen = NULL;
 }

@@ -10,16 +10,18 @@
  * open and close. A finished handshake goes to the port's lcore as INBOX_HOST_CONNECT.
  */
 
-#include <sched.h>
-
 struct port;
 struct host_listener;
+struct vsock_switch;
 
-/** Start the thread on @p cpus. Context: main, after slow_start(). @return 0; -errno. */
-int host_listen_init(const cpu_set_t *cpus);
+/**
+ * Start the thread on the slow path's CPUs (sw->conf). Context: main, while the switch starts.
+ * @return 0; -ENOMEM; -errno of epoll, eventfd() or pthread_create(). Nothing is left.
+ */
+int host_listen_start(struct vsock_switch *sw);
 
-/** Stop it; no listener is open. Context: main. */
-void host_listen_exit(void);
+/** Stop the thread. No effect if it does not run. Context: main; no listener is open. */
+void host_listen_stop(struct vsock_switch *sw);
 
 /**
  * Open a port's listeners. A stale socket file is replaced, a live one is not.

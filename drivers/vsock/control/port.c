@@ -15,64 +15,82 @@
 #include "control/port.h"
 #include "data/lcore.h"
 #include "data/port_data.h"
+#include "data/vsock_switch.h"
+#include "lcore/host_job.h"
 #include "lcore/lcore_msg.h"
-#include "lcore/slow.h"
-#include "life/vsock.h"
 #include "loop/lcore_ctl.h"
 
 _Static_assert(sizeof(((struct sockaddr_un *)0)->sun_path) == PORT_PATH_LEN, "sun_path");
 
-#define NB_GROUPS     64
-#define RESET_POLL_US 5000
+/** The ports of a switch. An id is used again with another generation. */
+struct port_table {
+	pthread_mutex_t mutex;
+	struct port *ports[LIMIT_NB_PORTS]; /* mutex */
+	uint32_t gen_next;                  /* mutex */
+	struct {
+		char name[32];
+		unsigned int nb_ports;
+	} groups[LIMIT_NB_GROUPS]; /* mutex */
+};
 
-/* All ports; an id is used again with another generation. */
-static pthread_mutex_t port_mutex = PTHREAD_MUTEX_INITIALIZER;
-static struct port *ports[LIMIT_NB_PORTS]; /* port_mutex */
-static uint32_t gen_next = 1;              /* port_mutex */
-static struct {
-	char name[32];
-	unsigned int nb_ports;
-} groups[NB_GROUPS]; /* port_mutex */
+int
+port_table_create(struct vsock_switch *sw)
+{
+	struct port_table *t = calloc(1, sizeof(*t));
+
+	if (t == NULL)
+		return -ENOMEM;
+	pthread_mutex_init(&t->mutex, NULL);
+	t->gen_next = 1;
+	sw->ports = t;
+	return 0;
+}
+
+void
+port_table_free(struct vsock_switch *sw)
+{
+	if (sw->ports == NULL)
+		return;
+	pthread_mutex_destroy(&sw->ports->mutex);
+	free(sw->ports);
+	sw->ports = NULL;
+}
 
 /* ---- groups: names become bits ---- */
 
+/* Find the bit of each group of the port, or take a free one. The mutex is held. */
 static int
-group_bit(const char *name)
-{
-	int unused = -ENOSPC;
-
-	for (int i = NB_GROUPS - 1; i >= 0; i--) {
-		if (groups[i].nb_ports == 0)
-			unused = i;
-		else if (strcmp(groups[i].name, name) == 0)
-			return i;
-	}
-	if (unused >= 0)
-		strcpy(groups[unused].name, name);
-	return unused;
-}
-
-static int
-groups_get(struct port *port)
+groups_get(struct port_table *t, struct port *port)
 {
 	for (unsigned int i = 0; i < port->conf.nb_groups; i++) {
-		int bit = group_bit(port->conf.groups[i]);
+		const char *name = port->conf.groups[i];
+		int bit = -1, unused = -1;
 
-		if (bit < 0)
-			return bit;
+		for (int j = LIMIT_NB_GROUPS - 1; j >= 0; j--) {
+			if (t->groups[j].nb_ports == 0)
+				unused = j;
+			else if (strcmp(t->groups[j].name, name) == 0)
+				bit = j;
+		}
+		if (bit < 0 && unused < 0)
+			return -ENOSPC;
+		if (bit < 0) {
+			bit = unused;
+			strcpy(t->groups[bit].name, name);
+		}
 		if ((port->groups_mask & (1ULL << bit)) == 0)
-			groups[bit].nb_ports++;
+			t->groups[bit].nb_ports++;
 		port->groups_mask |= 1ULL << bit;
 	}
 	return 0;
 }
 
 static void
-groups_put(struct port *port)
+groups_put(struct port_table *t, struct port *port)
 {
-	for (unsigned int i = 0; i < NB_GROUPS; i++) {
+	for (unsigned int i = 0; i < LIMIT_NB_GROUPS; i++) {
 		if ((port->groups_mask & (1ULL << i)) != 0)
-			groups[i].nb_ports--;
+			t->groups[i].nb_ports--;
 	}
 }
 
@@ -119,29 +137,34 @@ broken(struct wq_work *work)
 
 /* ---- create ---- */
 
+/* Give the port an id and its groups. */
 static int
-enlist(struct port *port)
+enlist(struct port_table *t, struct port *port)
 {
-	int id = -ENOSPC, ret;
+	int id = -ENOSPC, ret = 0;
 
-	for (int i = LIMIT_NB_PORTS - 1; i >= 0; i--) {
-		if (ports[i] == NULL)
+	pthread_mutex_lock(&t->mutex);
+	for (int i = LIMIT_NB_PORTS - 1; i >= 0 && ret == 0; i--) {
+		if (t->ports[i] == NULL)
 			id = i;
-		else if (ports[i]->cid == port->cid ||
-			strcmp(ports[i]->conf.iface, port->conf.iface) == 0)
-			return -EEXIST;
+		else if (t->ports[i]->cid == port->cid ||
+			strcmp(t->ports[i]->conf.iface, port->conf.iface) == 0)
+			ret = -EEXIST;
 	}
-	if (id < 0)
-		return id;
-	ret = groups_get(port);
-	if (ret != 0) {
-		groups_put(port);
-		return ret;
+	if (ret == 0 && id < 0)
+		ret = -ENOSPC;
+	if (ret == 0) {
+		ret = groups_get(t, port);
+		if (ret != 0)
+			groups_put(t, port);
 	}
-	port->id = id;
-	port->gen = gen_next++;
-	ports[id] = port;
-	return 0;
+	if (ret == 0) {
+		port->id = id;
+		port->gen = t->gen_next++;
+		t->ports[id] = port;
+	}
+	pthread_mutex_unlock(&t->mutex);
+	return ret;
 }
 
 static void
@@ -154,7 +177,7 @@ port_free(struct port *port)
 }
 
 int
-port_create(const struct port_conf *conf, struct port **out)
+port_create(struct vsock_switch *sw, const struct port_conf *conf, struct port **out)
 {
 	struct port *port;
 	int ret;
@@ -167,6 +190,7 @@ port_create(const struct port_conf *conf, struct port **out)
 	if (port == NULL)
 		return -ENOMEM;
 	memset(port, 0, sizeof(*port));
+	port->sw = sw;
 	port->conf = *conf;
 	port->cid = conf->cid;
 	for (int q = 0; q < PORT_NB_QUEUES; q++) {
@@ -178,11 +202,8 @@ port_create(const struct port_conf *conf, struct port **out)
 	wq_work_init(&port->broken_work, broken);
 	port->pairs = calloc(LIMIT_NB_PORTS, sizeof(*port->pairs));
 	ret = port->pairs == NULL ? -ENOMEM : conn_table_init(&port->conns, conf->max_conns);
-	if (ret == 0) {
-		pthread_mutex_lock(&port_mutex);
-		ret = enlist(port);
-		pthread_mutex_unlock(&port_mutex);
-	}
+	if (ret == 0)
+		ret = enlist(sw->ports, port);
 	if (ret != 0) {
 		port_free(port);
 		return ret;
@@ -193,24 +214,30 @@ port_create(const struct port_conf *conf, struct port **out)
 
 /* ---- start ---- */
 
+/* The lcore that the settings name, or the one with the fewest ports; NULL: no such lcore. */
 static struct lcore *
 choose_lcore(const struct port *port)
 {
 	unsigned int nb_ports[LIMIT_NB_LCORES] = {0}, best = 0;
+	const struct vsock_switch *sw = port->sw;
 
-	for (unsigned int i = 0; i < vsock_nb_lcores(); i++) {
-		if ((int)vsock_lcore(i)->lcore_id == port->conf.lcore)
-			return vsock_lcore(i);
+	for (unsigned int i = 0; i < sw->nb_lcores; i++) {
+		if ((int)sw->lcores[i]->lcore_id == port->conf.lcore)
+			return sw->lcores[i];
 	}
+	if (port->conf.lcore >= 0)
+		return NULL;
 	for (unsigned int i = 0; i < LIMIT_NB_PORTS; i++) {
-		if (ports[i] != NULL && ports[i]->lcore != NULL)
-			nb_ports[ports[i]->lcore->index]++;
+		const struct port *other = sw->ports->ports[i];
+
+		if (other != NULL && other->lcore != NULL)
+			nb_ports[other->lcore->index]++;
 	}
-	for (unsigned int i = 1; i < vsock_nb_lcores(); i++) {
+	for (unsigned int i = 1; i < sw->nb_lcores; i++) {
 		if (nb_ports[i] < nb_ports[best])
 			best = i;
 	}
-	return vsock_lcore(best);
+	return sw->lcores[best];
 }
 
 static int
@@ -225,8 +252,8 @@ set_routes(const struct port *port, bool add)
 		arg.route.groups_mask = port->groups_mask;
 		arg.route.lcore = port->lcore->index;
 	}
-	for (unsigned int i = 0; i < vsock_nb_lcores(); i++) {
-		int one = lcore_msg_call(vsock_lcore(i), lcore_ctl_route, &arg);
+	for (unsigned int i = 0; i < port->sw->nb_lcores; i++) {
+		int one = lcore_msg_call(port->sw->lcores[i], lcore_ctl_route, &arg);
 
 		ret = ret != 0 ? ret : one;
 	}
@@ -238,9 +265,14 @@ port_start(struct port *port)
 {
 	int ret;
 
-	pthread_mutex_lock(&port_mutex);
+	pthread_mutex_lock(&port->sw->ports->mutex);
 	port->lcore = choose_lcore(port);
-	pthread_mutex_unlock(&port_mutex);
+	pthread_mutex_unlock(&port->sw->ports->mutex);
+	if (port->lcore == NULL) {
+		VSOCK_LOG(ERR, "%s: lcore=%d: not a poll lcore (see -l)", port->conf.name,
+			port->conf.lcore);
+		return -EINVAL;
+	}
 	if (port->conf.uds[0] != '\0') {
 		ret = host_listen_open(port, &port->listener);
 		if (ret != 0)
@@ -323,37 +355,44 @@ port_front_end_gone(struct port *port)
 /* ---- stop ---- */
 
 void
-port_reset_all(unsigned int timeout_ms)
+port_reset_all(struct vsock_switch *sw, unsigned int timeout_ms)
 {
+	struct port_table *t = sw->ports;
 	uint64_t deadline_ms = clock_ms() + timeout_ms;
 	int left;
 
 	do {
 		left = 0;
-		pthread_mutex_lock(&port_mutex);
+		pthread_mutex_lock(&t->mutex);
 		for (unsigned int i = 0; i < LIMIT_NB_PORTS; i++) {
-			if (ports[i] != NULL && ports[i]->started)
-				left += lcore_msg_call(ports[i]->lcore, lcore_ctl_reset, ports[i]);
+			if (t->ports[i] != NULL && t->ports[i]->started)
+				left += lcore_msg_call(
+					t->ports[i]->lcore, lcore_ctl_reset, t->ports[i]);
 		}
-		pthread_mutex_unlock(&port_mutex);
+		pthread_mutex_unlock(&t->mutex);
 		if (left > 0)
-			usleep(RESET_POLL_US);
+			usleep(LIMIT_RESET_POLL_US);
 	} while (left > 0 && clock_ms() < deadline_ms);
 }
 
 void
 port_destroy(struct port *port)
 {
-	pthread_mutex_lock(&port_mutex);
-	ports[port->id] = NULL;
-	groups_put(port);
-	pthread_mutex_unlock(&port_mutex);
+	struct vsock_switch *sw = port->sw;
+
+	pthread_mutex_lock(&sw->ports->mutex);
+	sw->ports->ports[port->id] = NULL;
+	groups_put(sw->ports, port);
+	pthread_mutex_unlock(&sw->ports->mutex);
 	host_listen_close(port->listener);
 	if (port->started) {
 		set_routes(port, false);
 		port_device_down(port, NULL);
 		clear(port, true);
-		slow_flush(); /* jobs look at its settings */
+		/* Jobs of the slow path read its settings: run them first. */
+		for (unsigned int i = 0; i < sw->nb_lcores; i++)
+			host_job_flush(sw->lcores[i]);
+		wq_flush(sw->slow_wq);
 		lcore_msg_call(port->lcore, lcore_ctl_port_remove, port);
 	}
 	port_free(port);
@@ -362,14 +401,16 @@ port_destroy(struct port *port)
 /* ---- queries ---- */
 
 void
-port_foreach(void (*fn)(struct port *port, void *arg), void *arg)
+port_foreach(struct vsock_switch *sw, void (*fn)(struct port *port, void *arg), void *arg)
 {
-	pthread_mutex_lock(&port_mutex);
+	struct port_table *t = sw->ports;
+
+	pthread_mutex_lock(&t->mutex);
 	for (unsigned int i = 0; i < LIMIT_NB_PORTS; i++) {
-		if (ports[i] != NULL && ports[i]->started)
-			fn(ports[i], arg);
+		if (t->ports[i] != NULL && t->ports[i]->started)
+			fn(t->ports[i], arg);
 	}
-	pthread_mutex_unlock(&port_mutex);
+	pthread_mutex_unlock(&t->mutex);
 }
 
 const struct port_conf *

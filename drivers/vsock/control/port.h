@@ -16,6 +16,13 @@
 #include "data/port_conf.h"
 
 struct port;
+struct vsock_switch;
+
+/** Create the table of ports of a switch. Context: main. @return 0; -ENOMEM. */
+int port_table_create(struct vsock_switch *sw);
+
+/** Free the table. No effect without one. Context: main; no port is left. */
+void port_table_free(struct vsock_switch *sw);
 
 /**
  * Create a port from checked settings. No socket is opened yet.
@@ -23,12 +30,13 @@ struct port;
  * @return 0; -EEXIST the CID or iface is in use; -ENOSPC too many ports or groups; -EINVAL the
  * lcore does not poll; -ENOMEM.
  */
-int port_create(const struct port_conf *conf, struct port **out);
+int port_create(struct vsock_switch *sw, const struct port_conf *conf, struct port **out);
 
 /**
  * Show the port to all lcores (routes) and open its host side. Lcores run.
  * Context: control threads, the switch is started.
- * @return 0; -errno of the host side's socket (one line was logged).
+ * @return 0; -EINVAL the switch does not have the lcore of the settings; -errno of the host side's
+ * socket. One line was logged.
  */
 int port_start(struct port *port);
 
@@ -64,10 +72,10 @@ void port_destroy(struct port *port);
  * Reset the connections of all ports, and wait until the guests have taken it.
  * Context: control threads. @param timeout_ms what is not taken by then is dropped.
  */
-void port_reset_all(unsigned int timeout_ms);
+void port_reset_all(struct vsock_switch *sw, unsigned int timeout_ms);
 
 /** Call @p fn for every started port, in order of id. Context: control threads. */
-void port_foreach(void (*fn)(struct port *port, void *arg), void *arg);
+void port_foreach(struct vsock_switch *sw, void (*fn)(struct port *port, void *arg), void *arg);
 
 /** The settings; constant over the port's life. Context: any. */
 const struct port_conf *port_conf_of(const struct port *port);

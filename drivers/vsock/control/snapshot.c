@@ -4,8 +4,8 @@
 #include "control/snapshot.h"
 #include "data/lcore.h"
 #include "data/port_data.h"
+#include "data/vsock_switch.h"
 #include "lcore/lcore_msg.h"
-#include "life/vsock.h"
 
 struct port_arg {
 	const struct port *port;
@@ -104,11 +104,11 @@ copy_lcore(struct lcore *lc, struct ctl_request *req)
 }
 
 bool
-snapshot_lcore(unsigned int index, struct snapshot_lcore *out)
+snapshot_lcore(struct vsock_switch *sw, unsigned int index, struct snapshot_lcore *out)
 {
-	if (index >= vsock_nb_lcores())
+	if (index >= sw->nb_lcores)
 		return false;
 	memset(out, 0, sizeof(*out));
-	lcore_msg_call(vsock_lcore(index), copy_lcore, out);
+	lcore_msg_call(sw->lcores[index], copy_lcore, out);
 	return true;
 }

@@ -75,6 +75,6 @@ void snapshot_conns(struct port *port, uint32_t start, struct snapshot_conns *ou
  * @param index among the poll lcores, from 0. @param out filled.
  * @return false when there is no such lcore; @p out is untouched.
  */
-bool snapshot_lcore(unsigned int index, struct snapshot_lcore *out);
+bool snapshot_lcore(struct vsock_switch *sw, unsigned int index, struct snapshot_lcore *out);
 
 #endif

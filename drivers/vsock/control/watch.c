@@ -4,13 +4,14 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <wq.h>
 
 #include "control/watch.h"
 #include "data/lcore.h"
 #include "lcore/lcore_msg.h"
-#include "life/vsock.h"
+#include "data/vsock_switch.h"
 
 /* Of an lcore, as of the last look. */
 struct watched {
@@ -18,12 +19,15 @@ struct watched {
 	uint32_t seq;
 };
 
-/* Of its own: works of the slow path may all be waiting for an lcore that is stuck. */
-static struct workqueue *wq;
-static struct wq_delayed_work look_work;
-static struct watched watched[LIMIT_NB_LCORES];
-static unsigned int nb_quick; /* looks to come that are quick; the work's */
-static int watch_signal;      /* chosen once in a process */
+struct watch {
+	struct wq_delayed_work look_work; /* first */
+	struct workqueue *wq; /* its own: all works of the slow path may wait for a blocked lcore */
+	struct vsock_switch *sw;
+	unsigned int nb_quick; /* quick looks that are left; the work's */
+	struct watched watched[LIMIT_NB_LCORES];
+};
+
+static int watch_signal; /* chosen once in a process */
 
 /* ---- the signal ---- */
 
@@ -59,23 +63,25 @@ choose_signal(void)
 static void
 look(struct wq_work *work)
 {
-	if (nb_quick > 0)
-		nb_quick--;
-	for (unsigned int i = 0; i < vsock_nb_lcores(); i++) {
-		struct lcore *lc = vsock_lcore(i);
-		struct watched *w = &watched[i];
+	struct watch *watch = (struct watch *)(void *)wq_to_delayed(work);
+
+	if (watch->nb_quick > 0)
+		watch->nb_quick--;
+	for (unsigned int i = 0; i < watch->sw->nb_lcores; i++) {
+		struct lcore *lc = watch->sw->lcores[i];
+		struct watched *w = &watch->watched[i];
 		uint32_t seq = __atomic_load_n(&lc->notify_seq, __ATOMIC_RELAXED);
 
 		/* At each look: a signal that comes before the system call interrupts nothing. */
 		if (seq % 2 != 0 && seq == w->seq) {
 			__atomic_store_n(&lc->blocked_seq, seq, __ATOMIC_RELAXED);
 			pthread_kill(w->thread, watch_signal);
-			nb_quick = LIMIT_WATCH_NB_QUICK;
+			watch->nb_quick = LIMIT_WATCH_NB_QUICK;
 		}
 		w->seq = seq;
 	}
-	wq_queue_delayed(
-		wq, wq_to_delayed(work), nb_quick > 0 ? LIMIT_WATCH_QUICK_US : LIMIT_WATCH_US);
+	wq_queue_delayed(watch->wq, &watch->look_work,
+		watch->nb_quick > 0 ? LIMIT_WATCH_QUICK_US : LIMIT_WATCH_US);
 }
 
 /* ---- start and stop ---- */
@@ -98,28 +104,39 @@ introduce(struct lcore *lc, struct ctl_request *req)
 }
 
 int
-watch_start(void)
+watch_start(struct vsock_switch *sw)
 {
+	struct watch *watch;
 	int ret = choose_signal();
 
-	for (unsigned int i = 0; ret == 0 && i < vsock_nb_lcores(); i++)
-		ret = lcore_msg_call(vsock_lcore(i), introduce, &watched[i]);
-	/* A rescuer: it looks also when no thread can be created. */
-	if (ret == 0)
-		ret = wq_alloc("vsock_watch", WQ_HIGHPRI | WQ_MEM_RECLAIM, 1, &wq);
 	if (ret != 0)
 		return ret;
-	wq_delayed_init(&look_work, look);
-	wq_queue_delayed(wq, &look_work, LIMIT_WATCH_US);
+	watch = calloc(1, sizeof(*watch));
+	if (watch == NULL)
+		return -ENOMEM;
+	watch->sw = sw;
+	for (unsigned int i = 0; ret == 0 && i < sw->nb_lcores; i++)
+		ret = lcore_msg_call(sw->lcores[i], introduce, &watch->watched[i]);
+	/* A rescuer: it looks also when no thread can be created. */
+	if (ret == 0)
+		ret = wq_alloc("vsock_watch", WQ_HIGHPRI | WQ_MEM_RECLAIM, 1, &watch->wq);
+	if (ret != 0) {
+		free(watch);
+		return ret;
+	}
+	wq_delayed_init(&watch->look_work, look);
+	wq_queue_delayed(watch->wq, &watch->look_work, LIMIT_WATCH_US);
+	sw->watch = watch;
 	return 0;
 }
 
 void
-watch_stop(void)
+watch_stop(struct vsock_switch *sw)
 {
-	if (wq == NULL)
+	if (sw->watch == NULL)
 		return;
-	wq_cancel_delayed_sync(&look_work);
-	wq_destroy(wq);
-	wq = NULL;
+	wq_cancel_delayed_sync(&sw->watch->look_work);
+	wq_destroy(sw->watch->wq);
+	free(sw->watch);
+	sw->watch = NULL;
 }

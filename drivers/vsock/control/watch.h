@@ -17,18 +17,20 @@
  * Uses one real-time signal: the highest one that nobody has a handler for.
  */
 
+struct vsock_switch;
+
 /**
- * Start watching all lcores.
+ * Start watching the lcores of a switch.
  * Context: main; lcores run, wq_init() is done.
- * @return 0; -EBUSY no signal is left; -errno of sigaction() or wq_alloc().
+ * @return 0; -EBUSY no signal is left; -ENOMEM; -errno of sigaction() or wq_alloc().
  */
-int watch_start(void);
+int watch_start(struct vsock_switch *sw);
 
 /**
  * Stop watching; nothing to do when it was not started.
  * Context: main. Lcores have stopped: until then they may have to be freed. Their threads are
  * there.
  */
-void watch_stop(void);
+void watch_stop(struct vsock_switch *sw);
 
 #endif

@@ -11,48 +11,47 @@
 #include "vsock_limits.h"
 
 int
-chunk_pool_create(struct rte_mempool **out, uint32_t *nb_chunks)
+chunk_pool_create(struct chunk_pool *pool, const char *name)
 {
 	uint32_t nb;
 
-	/* A small -m is an operator's choice: take what fits, down to a sixteenth. */
-	for (nb = LIMIT_POOL_LEN / CHUNK_LEN; nb >= LIMIT_POOL_LEN / CHUNK_LEN / 16;
+	/* With little memory (-m) take what fits. */
+	for (nb = LIMIT_POOL_LEN / CHUNK_LEN; nb >= LIMIT_POOL_LEN / CHUNK_LEN / LIMIT_POOL_MIN_DIV;
 		nb = nb * 3 / 4) {
-		*out = rte_mempool_create("vsock_chunks", nb, CHUNK_LEN, 64, 0, NULL, NULL, NULL,
+		pool->mempool = rte_mempool_create(name, nb, CHUNK_LEN, 64, 0, NULL, NULL, NULL,
 			NULL, SOCKET_ID_ANY, RTE_MEMPOOL_F_NO_SPREAD);
-		if (*out != NULL) {
-			*nb_chunks = nb;
-			chunk_set_common(nb / 2);
+		if (pool->mempool != NULL) {
+			pool->nb_chunks = nb;
+			pool->nb_common_left = (int32_t)(nb / LIMIT_POOL_COMMON_SHARE);
 			return 0;
 		}
 	}
 	return -ENOMEM;
 }
 
-/* Chunks left in common; all lcores, and only for what goes beyond a port's share. */
-static int32_t common_left;
-
 void
-chunk_set_common(uint32_t nb)
+chunk_pool_free(struct chunk_pool *pool)
 {
-	__atomic_store_n(&common_left, (int32_t)nb, __ATOMIC_RELAXED);
+	rte_mempool_free(pool->mempool);
+	pool->mempool = NULL;
 }
 
 void
-chunk_share(struct chunk_account *acct, uint32_t nb_chunks, uint32_t nb_accounts)
+chunk_share(struct chunk_account *acct, const struct chunk_pool *pool, uint32_t nb_accounts)
 {
 	/* Two at least, so that one port can never take it all. */
-	acct->nb_max = nb_chunks / 2 / RTE_MAX(nb_accounts, 2u);
-	acct->nb_common_max = nb_chunks / 2 / 4;
+	acct->nb_max = (pool->nb_chunks - pool->nb_chunks / LIMIT_POOL_COMMON_SHARE) /
+		RTE_MAX(nb_accounts, 2u);
+	acct->nb_common_max = pool->nb_chunks / LIMIT_POOL_COMMON_SHARE / LIMIT_PORT_COMMON_SHARE;
 }
 
 static bool
-common_get(struct chunk_account *acct)
+common_get(struct chunk_pool *pool, struct chunk_account *acct)
 {
 	if (acct->nb_common >= acct->nb_common_max)
 		return false;
-	if (__atomic_fetch_sub(&common_left, 1, __ATOMIC_RELAXED) <= 0) {
-		__atomic_fetch_add(&common_left, 1, __ATOMIC_RELAXED);
+	if (__atomic_fetch_sub(&pool->nb_common_left, 1, __ATOMIC_RELAXED) <= 0) {
+		__atomic_fetch_add(&pool->nb_common_left, 1, __ATOMIC_RELAXED);
 		return false;
 	}
 	acct->nb_common++;
@@ -61,26 +60,26 @@ common_get(struct chunk_account *acct)
 
 /* What was taken in common goes back first. */
 static void
-common_put(struct chunk_account *acct)
+common_put(struct chunk_pool *pool, struct chunk_account *acct)
 {
 	if (acct->nb_common == 0)
 		return;
 	acct->nb_common--;
-	__atomic_fetch_add(&common_left, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&pool->nb_common_left, 1, __ATOMIC_RELAXED);
 }
 
 static struct chunk *
-chunk_get(struct rte_mempool *pool, struct chunk_account *acct)
+chunk_get(struct chunk_pool *pool, struct chunk_account *acct)
 {
 	bool own = acct->nb_used - acct->nb_common < acct->nb_max;
 	void *obj;
 	struct chunk *c;
 
-	if (!own && !common_get(acct))
+	if (!own && !common_get(pool, acct))
 		return NULL;
-	if (rte_mempool_get(pool, &obj) != 0) {
+	if (rte_mempool_get(pool->mempool, &obj) != 0) {
 		if (!own)
-			common_put(acct);
+			common_put(pool, acct);
 		return NULL;
 	}
 	acct->nb_used++;
@@ -92,17 +91,16 @@ chunk_get(struct rte_mempool *pool, struct chunk_account *acct)
 }
 
 static void
-chunk_put(struct rte_mempool *pool, struct chunk_account *acct, struct chunk *c)
+chunk_put(struct chunk_pool *pool, struct chunk_account *acct, struct chunk *c)
 {
 	acct->nb_used--;
-	common_put(acct);
-	rte_mempool_put(pool, c);
+	common_put(pool, acct);
+	rte_mempool_put(pool->mempool, c);
 }
 
 /* Grow the tail until len bytes of space stand behind its end; all or nothing. */
 static int
-make_space(
-	struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct, uint32_t len)
+make_space(struct chunk_queue *q, struct chunk_pool *pool, struct chunk_account *acct, uint32_t len)
 {
 	uint32_t space = q->tail != NULL ? CHUNK_DATA_LEN - q->tail->end : 0;
 	struct chunk *first = NULL, *last = NULL;
@@ -159,14 +157,14 @@ fill(struct chunk_queue *q, const struct vq_seg *segs, uint16_t nb_segs, uint32_
 }
 
 int
-chunk_append_segs(struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct,
+chunk_append_segs(struct chunk_queue *q, struct chunk_pool *pool, struct chunk_account *acct,
 	const struct vq_seg *segs, uint16_t nb_segs, uint32_t off, uint32_t len)
 {
 	return chunk_append_record(q, pool, acct, NULL, 0, segs, nb_segs, off, len);
 }
 
 int
-chunk_append_record(struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct,
+chunk_append_record(struct chunk_queue *q, struct chunk_pool *pool, struct chunk_account *acct,
 	const void *record, uint32_t record_len, const struct vq_seg *segs, uint16_t nb_segs,
 	uint32_t off, uint32_t len)
 {
@@ -181,7 +179,7 @@ chunk_append_record(struct chunk_queue *q, struct rte_mempool *pool, struct chun
 }
 
 int
-chunk_append(struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct,
+chunk_append(struct chunk_queue *q, struct chunk_pool *pool, struct chunk_account *acct,
 	const void *src, uint32_t len)
 {
 	/* A segment only reads its memory here. */
@@ -191,7 +189,7 @@ chunk_append(struct chunk_queue *q, struct rte_mempool *pool, struct chunk_accou
 }
 
 uint32_t
-chunk_reserve(struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct,
+chunk_reserve(struct chunk_queue *q, struct chunk_pool *pool, struct chunk_account *acct,
 	uint32_t len, struct iovec *iov, uint32_t max_iov)
 {
 	struct chunk *c;
@@ -209,7 +207,7 @@ chunk_reserve(struct chunk_queue *q, struct rte_mempool *pool, struct chunk_acco
 
 void
 chunk_grown(
-	struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct, uint32_t len)
+	struct chunk_queue *q, struct chunk_pool *pool, struct chunk_account *acct, uint32_t len)
 {
 	struct chunk *c, *rest;
 
@@ -308,7 +306,7 @@ chunk_poke(struct chunk_queue *q, uint32_t off, const void *src, uint32_t len)
 
 void
 chunk_consume(
-	struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct, uint32_t len)
+	struct chunk_queue *q, struct chunk_pool *pool, struct chunk_account *acct, uint32_t len)
 {
 	while (q->head != NULL) {
 		struct chunk *c = q->head;
@@ -326,7 +324,7 @@ chunk_consume(
 }
 
 void
-chunk_clear(struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct)
+chunk_clear(struct chunk_queue *q, struct chunk_pool *pool, struct chunk_account *acct)
 {
 	while (q->head != NULL) {
 		struct chunk *c = q->head;

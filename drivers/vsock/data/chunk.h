@@ -7,7 +7,7 @@
  * Pool memory for bytes that neither guest memory nor a socket can hold: chunks from one mempool,
  * queues of them, and the accounts that bound what each port may take.
  *
- * Context of everything but chunk_pool_create(): the lcore that owns the queue and the account.
+ * Context of everything without a context of its own: the lcore that owns the queue and the account.
  */
 
 #include <stdbool.h>
@@ -49,35 +49,46 @@ struct chunk_queue {
 struct rte_mempool;
 
 /**
- * Create the pool, as large as LIMIT_POOL_LEN or what EAL's memory has room for.
- * Context: control, once. @return 0; -ENOMEM.
+ * The pool of a switch. Lcores take chunks from its mempool. One part of the chunks is divided
+ * among the ports; the other part is common to them.
  */
-int chunk_pool_create(struct rte_mempool **out, uint32_t *nb_chunks);
-
-/** Set aside @p nb chunks for the common part. Context: control, before any account is used. */
-void chunk_set_common(uint32_t nb);
+struct chunk_pool {
+	struct rte_mempool *mempool; /**< constant after chunk_pool_create() */
+	uint32_t nb_chunks;          /**< constant as well */
+	int32_t nb_common_left;      /**< atomic: chunks that are left in the common part */
+};
 
 /**
- * Divide the pool: one half in shares, one in common, of which an account may have a quarter.
- * Context: the accounts' owner.
- * @param nb_chunks in the pool. @param nb_accounts that share it.
+ * Create the pool, as large as LIMIT_POOL_LEN or as EAL's memory allows.
+ * Context: control, once for each pool. @param name of the mempool, unique in the process.
+ * @return 0; -ENOMEM.
  */
-void chunk_share(struct chunk_account *acct, uint32_t nb_chunks, uint32_t nb_accounts);
+int chunk_pool_create(struct chunk_pool *pool, const char *name);
+
+/** Free the pool. No effect if it was not created. Context: control; no chunk is in use. */
+void chunk_pool_free(struct chunk_pool *pool);
+
+/**
+ * Set what one account may use: an equal part of the divided chunks, and of the common chunks at
+ * most 1/LIMIT_PORT_COMMON_SHARE. Context: the account's owner.
+ * @param nb_accounts that share the pool
+ */
+void chunk_share(struct chunk_account *acct, const struct chunk_pool *pool, uint32_t nb_accounts);
 
 /**
  * Append @p len bytes of segments from byte @p off on.
  * @return 0; -ENOBUFS when the account is at its limit or the pool is empty: nothing was appended.
  */
-int chunk_append_segs(struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct,
+int chunk_append_segs(struct chunk_queue *q, struct chunk_pool *pool, struct chunk_account *acct,
 	const struct vq_seg *segs, uint16_t nb_segs, uint32_t off, uint32_t len);
 
 /** Append a record in front of such bytes: both or neither. @return 0; -ENOBUFS as above. */
-int chunk_append_record(struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct,
+int chunk_append_record(struct chunk_queue *q, struct chunk_pool *pool, struct chunk_account *acct,
 	const void *record, uint32_t record_len, const struct vq_seg *segs, uint16_t nb_segs,
 	uint32_t off, uint32_t len);
 
 /** Append bytes. @return 0; -ENOBUFS as above. */
-int chunk_append(struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct,
+int chunk_append(struct chunk_queue *q, struct chunk_pool *pool, struct chunk_account *acct,
 	const void *src, uint32_t len);
 
 /**
@@ -85,12 +96,12 @@ int chunk_append(struct chunk_queue *q, struct rte_mempool *pool, struct chunk_a
  * chunk_grown() follows.
  * @return iovecs; 0 when there is no memory (nothing was taken).
  */
-uint32_t chunk_reserve(struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct,
+uint32_t chunk_reserve(struct chunk_queue *q, struct chunk_pool *pool, struct chunk_account *acct,
 	uint32_t len, struct iovec *iov, uint32_t max_iov);
 
 /** Account @p len bytes that were stored after chunk_reserve(); what is unused goes back. */
 void chunk_grown(
-	struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct, uint32_t len);
+	struct chunk_queue *q, struct chunk_pool *pool, struct chunk_account *acct, uint32_t len);
 
 /** Describe the first @p len bytes as iovecs. @return iovecs; @p out_len the bytes described. */
 uint32_t chunk_iov(const struct chunk_queue *q, uint32_t off, uint32_t len, struct iovec *iov,
@@ -108,9 +119,9 @@ void chunk_poke(struct chunk_queue *q, uint32_t off, const void *src, uint32_t l
 
 /** Take @p len bytes off the front; empty chunks go back to the pool. */
 void chunk_consume(
-	struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct, uint32_t len);
+	struct chunk_queue *q, struct chunk_pool *pool, struct chunk_account *acct, uint32_t len);
 
 /** Give everything back. */
-void chunk_clear(struct chunk_queue *q, struct rte_mempool *pool, struct chunk_account *acct);
+void chunk_clear(struct chunk_queue *q, struct chunk_pool *pool, struct chunk_account *acct);
 
 #endif

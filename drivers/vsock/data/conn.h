@@ -18,7 +18,7 @@
 #include "wire/pkt_window.h"
 
 struct port;
-struct slow_job;
+struct host_job;
 
 /** Header-only packets that wait for an RX buffer: bits, so that they need no memory. */
 enum conn_ctl {
@@ -43,7 +43,7 @@ enum conn_timer {
 /** The host program's socket. */
 struct conn_host {
 	int fd;                     /* -1: not yet, or given to the slow path */
-	struct slow_job *job;       /* reserved for the connection's whole life */
+	struct host_job *job;       /* reserved for the connection's whole life */
 	struct chunk_queue backlog; /* from the guest; what the socket did not take */
 	uint32_t msg_len;           /* seqpacket: bytes of the message being assembled */
 	uint32_t msg_rec_off;       /* seqpacket: where its record starts in the backlog */

@@ -28,8 +28,11 @@
 #include "data/stats.h"
 #include "vsock_limits.h"
 
-struct slow_job;
+struct host_job;
+struct host_jobs;
 struct lcore;
+struct tick;
+struct vsock_switch;
 
 /** What the slow path and the control plane say to an lcore; 64 bytes, by value. */
 enum inbox_type {
@@ -53,7 +56,7 @@ struct inbox_msg {
 	uint16_t conn_type; /* enum wire_type */
 	uint16_t reason;    /* enum drop_reason */
 	union {
-		struct slow_job *job;
+		struct host_job *job;
 		struct ctl_request *request;
 	};
 	uint64_t unused[3];
@@ -113,6 +116,7 @@ struct lcore {
 	/* What each turn of the loop and each packet touches. */
 	_Alignas(128) unsigned int index; /* [C] among the poll lcores */
 	unsigned int nb_lcores;           /* [C] */
+	struct vsock_switch *sw;          /* [C] */
 	uint64_t staged_mask;             /* [L] lcores that packets are staged for */
 	uint64_t cycles_per_us;           /* [C] of the TSC */
 	uint64_t now;                     /* [L] TSC at the start of the turn */
@@ -146,10 +150,11 @@ struct lcore {
 	int wake_fd;                          /* [C] eventfd */
 	unsigned int nb_routes;               /* [L] */
 	uint32_t serial_next;                 /* [L] */
-	uint32_t nb_chunks;                   /* [C] in the whole pool */
-	struct rte_mempool *chunks;           /* [C] */
+	struct chunk_pool *chunks;            /* [C] the switch's */
 	struct rte_hash *cids;                /* [L] CID → port id */
-	struct slow_job *free_jobs;           /* [L] */
+	struct host_job *free_jobs;           /* [L] */
+	struct host_jobs *jobs;               /* [C] lcore/host_job.c */
+	struct tick *ticks;                   /* [C] lcore/tick.c */
 	struct pkt *pkt_memory;               /* [C] */
 	struct rte_ring *in[LIMIT_NB_LCORES]; /* [C] SPSC, this lcore consumes */
 	struct xlcore_out out[LIMIT_NB_LCORES];
@@ -175,12 +180,6 @@ _Static_assert(offsetof(struct lcore, stats) - offsetof(struct lcore, index) <= 
 	"what each turn touches lies together");
 _Static_assert(offsetof(struct lcore, inbox_mutex) % 128 == 0,
 	"what others write shares no line with what the loop reads");
-
-/** Settings of the loop; [C]. */
-struct lcore_conf {
-	bool spin;        /**< never sleep */
-	uint32_t spin_us; /**< adaptive: busy-poll this long without work */
-};
 
 /** A serial for a new connection; never 0. */
 static inline uint32_t

@@ -33,6 +33,7 @@
 struct lcore;
 struct ctl_request;
 struct host_listener;
+struct vsock_switch;
 
 /** An RST for a packet without a connection. */
 struct reply {
@@ -65,7 +66,7 @@ struct direct_buffer {
 struct port {
 	/* Touched for every burst. */
 	_Alignas(RTE_CACHE_LINE_SIZE) struct vq vq[PORT_NB_QUEUES]; /* [L] */
-	struct lcore *lcore;                                        /* [C] after port_create() */
+	struct lcore *lcore;                                        /* [C] after port_start() */
 	uint32_t cid;                                               /* [C] */
 	uint32_t gen;                                               /* [C] */
 	uint16_t id;                                                /* [C] */
@@ -108,6 +109,7 @@ struct port {
 	uint64_t revoked_mask;      /* [L] lcores that were told to give our loans back */
 	uint32_t clear_next;        /* [L] next connection to end */
 
+	struct vsock_switch *sw;        /* [C] */
 	struct port_conf conf;          /* [C] */
 	uint64_t groups_mask;           /* [C] */
 	struct port_indices stopped_at; /* [K] */

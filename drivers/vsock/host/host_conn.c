@@ -15,7 +15,7 @@
 #include "host/host_send.h"
 #include "lcore/conn_timer.h"
 #include "lcore/lcore_port.h"
-#include "lcore/slow.h"
+#include "lcore/host_job.h"
 #include "wire/credit.h"
 
 /* Host ports of connections that host programs begin: above what guests listen on by habit. */
@@ -23,7 +23,7 @@
 
 static struct conn *
 new_conn(struct lcore *lc, struct port *port, uint32_t local_port, uint32_t peer_port,
-	struct slow_job *job)
+	struct host_job *job)
 {
 	struct conn *c = conn_add(&port->conns, local_port, VSOCK_CID_HOST, peer_port);
 
@@ -50,17 +50,17 @@ new_conn(struct lcore *lc, struct port *port, uint32_t local_port, uint32_t peer
 enum drop_reason
 host_conn_request(struct lcore *lc, struct port *port, const struct wire_hdr *hdr)
 {
-	struct slow_job *job;
+	struct host_job *job;
 	struct conn *c;
 
 	if (port->conf.uds[0] == '\0')
 		return DROP_NO_HOST_PATH;
-	job = slow_job_get(lc);
+	job = host_job_get(lc);
 	if (job == NULL)
 		return DROP_NO_RESOURCES;
 	c = new_conn(lc, port, hdr->src_port, hdr->dst_port, job);
 	if (c == NULL) {
-		slow_job_put(lc, job);
+		host_job_put(lc, job);
 		return DROP_CONN_LIMIT;
 	}
 	c->state = CONN_FROM_GUEST;
@@ -70,7 +70,7 @@ host_conn_request(struct lcore *lc, struct port *port, const struct wire_hdr *hd
 	c->guest_buf_alloc_max = hdr->buf_alloc;
 	c->guest_fwd_cnt = hdr->fwd_cnt;
 	job->conn_type = hdr->type;
-	slow_job_ask(job, SLOW_CONNECT);
+	host_job_ask(job, HOST_JOB_CONNECT);
 	return DROP_NONE;
 }
 
@@ -127,7 +127,7 @@ free_host_port(struct port *port, uint32_t guest_port)
 
 static enum drop_reason
 connect_to_guest(
-	struct lcore *lc, struct port *port, const struct inbox_msg *msg, struct slow_job *job)
+	struct lcore *lc, struct port *port, const struct inbox_msg *msg, struct host_job *job)
 {
 	uint32_t host_port;
 	struct conn *c;
@@ -161,7 +161,7 @@ void
 host_conn_connect(struct lcore *lc, const struct inbox_msg *msg)
 {
 	struct port *port = lcore_port_find(lc, msg->port_id, msg->port_gen);
-	struct slow_job *job = slow_job_get(lc);
+	struct host_job *job = host_job_get(lc);
 	enum drop_reason reason;
 
 	if (job == NULL) {
@@ -177,7 +177,7 @@ host_conn_connect(struct lcore *lc, const struct inbox_msg *msg)
 		return;
 	if (port != NULL)
 		port->stats.drops[reason]++;
-	slow_job_ask(job, SLOW_CLOSE);
+	host_job_ask(job, HOST_JOB_CLOSE);
 }
 
 void
@@ -214,9 +214,9 @@ host_conn_shutdown(struct lcore *lc, struct conn *c)
 	if (c->host.job == NULL)
 		return; /* the program is gone, the guest is about to learn */
 	if ((c->shut_from_guest & WIRE_SHUTDOWN_RCV) != 0)
-		slow_job_ask(c->host.job, SLOW_SHUT_RD);
+		host_job_ask(c->host.job, HOST_JOB_SHUT_RD);
 	if ((c->shut_from_guest & WIRE_SHUTDOWN_SEND) != 0 && c->host.backlog.len == 0)
-		slow_job_ask(c->host.job, SLOW_SHUT_WR);
+		host_job_ask(c->host.job, HOST_JOB_SHUT_WR);
 }
 
 /* Without credit nothing is read, so that the end has to be looked for. */

@@ -5,7 +5,7 @@
 /**
  * @file
  * Life of a connection between a guest and a host program: open, events of its socket, half-close,
- * end. Calls that block run on the slow path (lcore/slow.h, control/host_listen.h).
+ * end. Calls that block run on the slow path (lcore/host_job.h, control/host_listen.h).
  * Context of everything: the lcore that owns the port.
  */
 

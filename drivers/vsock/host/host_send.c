@@ -7,7 +7,7 @@
 #include "conn/conn_sock.h"
 #include "conn/conn_turn.h"
 #include "host/host_send.h"
-#include "lcore/slow.h"
+#include "lcore/host_job.h"
 #include "wire/credit.h"
 
 /* In front of each message in a seqpacket connection's backlog. */
@@ -53,7 +53,7 @@ credit_check(struct lcore *lc, struct conn *c, uint32_t step_len)
 		break;
 	case CREDIT_DEFER:
 		atomic_store_explicit(&c->host.job->fwd_cnt, c->fwd_cnt, memory_order_relaxed);
-		slow_job_ask(c->host.job, SLOW_CREDIT);
+		host_job_ask(c->host.job, HOST_JOB_CREDIT);
 		break;
 	case CREDIT_KEEP:
 		break;
@@ -320,7 +320,7 @@ backlog_empty(struct lcore *lc, struct conn *c)
 		conn_sock_close(lc, c);
 		conn_end_guest_now(lc, c);
 	} else if ((c->shut_from_guest & WIRE_SHUTDOWN_SEND) != 0) {
-		slow_job_ask(c->host.job, SLOW_SHUT_WR);
+		host_job_ask(c->host.job, HOST_JOB_SHUT_WR);
 	}
 }
 

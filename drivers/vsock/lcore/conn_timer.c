@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "base/clock.h"
 #include "lcore/conn_timer.h"
-#include "lcore/slow.h"
+#include "lcore/tick.h"
 
 static const struct {
 	uint32_t ms;
@@ -21,11 +21,11 @@ conn_timer_tick(struct lcore *lc)
 
 	if (lc->nb_timers > 0 && !lc->tick_armed) {
 		lc->tick_armed = true;
-		slow_tick(lc, false);
+		tick_ask(lc, false);
 	}
 	if (soon && !lc->soon_armed) {
 		lc->soon_armed = true;
-		slow_tick(lc, true);
+		tick_ask(lc, true);
 	}
 }
 

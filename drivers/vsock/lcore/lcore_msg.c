@@ -2,20 +2,13 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "data/vsock_switch.h"
 #include "lcore/lcore_msg.h"
 
 /* More than this on its way to one lcore, and guests' chains stay in their rings. */
 #define STAGED_MAX (LIMIT_NB_XRING / 4)
 
 _Static_assert(LIMIT_NB_LCORES <= 64, "an lcore is a bit of staged_mask");
-
-static struct lcore **all;
-
-void
-lcore_msg_init(struct lcore **lcores)
-{
-	all = lcores;
-}
 
 /* ---- between lcores ---- */
 
@@ -77,7 +70,7 @@ lcore_msg_send_staged(struct lcore *lc)
 		if (sent == 0)
 			continue;
 		lc->stats.xlcore_messages += sent;
-		if (lcore_msg_wake(all[to]))
+		if (lcore_msg_wake(lc->sw->lcores[to]))
 			lc->stats.wakeups_sent++;
 	}
 }

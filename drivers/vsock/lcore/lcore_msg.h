@@ -33,9 +33,6 @@ int lcore_msg_call(struct lcore *lc, ctl_fn fn, void *arg);
  */
 bool lcore_msg_wake(struct lcore *lc);
 
-/** Make the lcores known to each other. Context: main, before any runs. */
-void lcore_msg_init(struct lcore **lcores);
-
 /* ---- for the lcore itself ---- */
 
 /** Complete a request whose ctl_fn returned false. Its caller wakes and gets @p result. */

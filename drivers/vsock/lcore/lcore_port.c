@@ -2,8 +2,10 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include <wq.h>
+
+#include "data/vsock_switch.h"
 #include "lcore/lcore_port.h"
-#include "lcore/slow.h"
 
 void
 lcore_port_activate(struct lcore *lc, struct port *port)
@@ -74,7 +76,7 @@ lcore_port_broken(struct lcore *lc, struct port *port, enum drop_reason reason)
 	port->stats.drops[reason]++;
 	lcore_port_stop(lc, port);
 	__atomic_store_n(&port->broken_reason, (uint16_t)reason, __ATOMIC_RELAXED);
-	(void)wq_queue_work(slow_wq(), &port->broken_work);
+	(void)wq_queue_work(lc->sw->slow_wq, &port->broken_work);
 }
 
 /* The front end made its call eventfd block this lcore: see control/watch.h. */

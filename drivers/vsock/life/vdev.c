@@ -29,6 +29,7 @@ struct vdev {
  */
 static pthread_mutex_t vdevs_lock = PTHREAD_MUTEX_INITIALIZER;
 static TAILQ_HEAD(, vdev) vdevs = TAILQ_HEAD_INITIALIZER(vdevs); /* vdevs_lock */
+static struct vsock_switch *vdev_switch;                         /* vdevs_lock */
 static bool switch_runs;                                         /* vdevs_lock */
 static unsigned int nb_failed;                                   /* atomic */
 
@@ -114,6 +115,14 @@ vdev_destroy(struct vdev *vdev)
 	free(vdev);
 }
 
+void
+vdev_set_switch(struct vsock_switch *sw)
+{
+	pthread_mutex_lock(&vdevs_lock);
+	vdev_switch = sw;
+	pthread_mutex_unlock(&vdevs_lock);
+}
+
 /* vdevs_lock is held. */
 static int
 vdev_create(const char *name, const char *args)
@@ -136,7 +145,7 @@ vdev_create(const char *name, const char *args)
 		log_create_error(&conf, -ENOMEM);
 		return -ENOMEM;
 	}
-	rc = port_create(&conf, &vdev->port);
+	rc = port_create(vdev_switch, &conf, &vdev->port);
 	if (rc != 0) {
 		log_create_error(&conf, rc);
 		free(vdev);

@@ -9,6 +9,14 @@
  * that are plugged later (rte_eal_hotplug_add("vdev", …)) start at once.
  */
 
+struct vsock_switch;
+
+/**
+ * Set the switch that vdevs become ports of. EAL's probe has no argument for it, so there is one
+ * in a process. Context: main thread, before rte_eal_init().
+ */
+void vdev_set_switch(struct vsock_switch *sw);
+
 /**
  * The switch runs: start all ports and open their vhost-user sockets.
  * Context: main thread, once.

@@ -1,79 +1,108 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <rte_launch.h>
 #include <rte_lcore.h>
 #include <rte_mempool.h>
 
+#include <wq.h>
+
 #include "base/vsock_log.h"
 #include "control/host_listen.h"
+#include "control/port.h"
 #include "control/watch.h"
 #include "data/lcore.h"
-#include "lcore/lcore_msg.h"
-#include "lcore/slow.h"
+#include "data/vsock_switch.h"
+#include "lcore/host_job.h"
+#include "lcore/tick.h"
 #include "life/vsock.h"
 #include "loop/lcore_data.h"
 #include "loop/lcore_loop.h"
 #include "ring/gmem_guard.h"
 
-static struct lcore *lcores[LIMIT_NB_LCORES];
-static unsigned int nb_lcores;
-static unsigned int nb_launched;
-static struct rte_mempool *chunks;
-
-unsigned int
-vsock_nb_lcores(void)
-{
-	return nb_lcores;
-}
-
-struct lcore *
-vsock_lcore(unsigned int index)
-{
-	return index < nb_lcores ? lcores[index] : NULL;
-}
-
 static int
 failed(const char *what, int error)
 {
-	VSOCK_LOG(ERR, "cannot start: %s: %s", what, strerror(-error));
+	VSOCK_LOG(ERR, "switch: cannot start: %s: %s", what, strerror(-error));
 	return error;
 }
 
-static int
-create_lcores(void)
+int
+vsock_create(uint16_t id, struct vsock_switch **out)
 {
-	unsigned int lcore_id, i = 0, nb = rte_lcore_count() - 1;
-	uint32_t nb_chunks;
+	struct vsock_switch *sw = calloc(1, sizeof(*sw));
 	int ret;
 
-	if (nb == 0) {
-		VSOCK_LOG(
-			ERR, "cannot start: no poll lcore: -l needs one more besides the main one");
+	if (sw == NULL)
+		return -ENOMEM;
+	sw->id = id;
+	ret = port_table_create(sw);
+	if (ret != 0) {
+		free(sw);
+		return ret;
+	}
+	*out = sw;
+	return 0;
+}
+
+void
+vsock_free(struct vsock_switch *sw)
+{
+	if (sw == NULL)
+		return;
+	port_table_free(sw);
+	free(sw);
+}
+
+/* Without a list in the settings, the switch gets all lcores but the main one. */
+static int
+choose_lcores(struct vsock_conf *conf)
+{
+	unsigned int lcore_id;
+
+	if (conf->nb_lcores > LIMIT_NB_LCORES || rte_lcore_count() - 1 > LIMIT_NB_LCORES)
+		return failed("too many lcores", -E2BIG);
+	if (conf->nb_lcores == 0) {
+		RTE_LCORE_FOREACH_WORKER (lcore_id)
+			conf->lcore_ids[conf->nb_lcores++] = lcore_id;
+	}
+	if (conf->nb_lcores == 0) {
+		VSOCK_LOG(ERR,
+			"switch: cannot start: no poll lcore "
+			"(-l needs one more than the main lcore)");
 		return -ENODEV;
 	}
-	if (nb > LIMIT_NB_LCORES)
-		return failed("too many lcores", -E2BIG);
-	ret = chunk_pool_create(&chunks, &nb_chunks);
+	return 0;
+}
+
+static int
+create_lcores(struct vsock_switch *sw)
+{
+	char name[RTE_MEMPOOL_NAMESIZE];
+	int ret;
+
+	snprintf(name, sizeof(name), "vsock%u_chunks", sw->id);
+	ret = chunk_pool_create(&sw->chunks, name);
 	if (ret != 0)
 		return failed("no memory for the packet pool (see -m)", ret);
-	RTE_LCORE_FOREACH_WORKER (lcore_id) {
-		ret = lcore_data_create(i, lcore_id, nb, chunks, nb_chunks, &lcores[i]);
+	sw->nb_lcores = sw->conf.nb_lcores;
+	for (unsigned int i = 0; i < sw->nb_lcores; i++) {
+		ret = lcore_data_create(sw, i, sw->conf.lcore_ids[i]);
 		if (ret != 0)
 			return failed("no memory for an lcore (see -m)", ret);
-		nb_lcores = ++i;
 	}
-	lcore_msg_init(lcores);
-	ret = lcore_data_connect(lcores, nb_lcores);
+	ret = lcore_data_connect(sw);
 	return ret == 0 ? 0 : failed("no memory for rings (see -m)", ret);
 }
 
 static int
-launch(void)
+launch(struct vsock_switch *sw)
 {
-	for (nb_launched = 0; nb_launched < nb_lcores; nb_launched++) {
-		struct lcore *lc = lcores[nb_launched];
+	for (; sw->nb_launched < sw->nb_lcores; sw->nb_launched++) {
+		struct lcore *lc = sw->lcores[sw->nb_launched];
 		int ret = rte_eal_remote_launch(lcore_loop_main, lc, lc->lcore_id);
 
 		if (ret != 0)
@@ -83,54 +112,69 @@ launch(void)
 }
 
 int
-vsock_start(const struct vsock_conf *conf)
+vsock_start(struct vsock_switch *sw, const struct vsock_conf *conf)
 {
-	const struct lcore_conf loop = {.spin = conf->spin, .spin_us = conf->spin_us};
 	int ret;
 
-	lcore_loop_configure(&loop);
+	sw->conf = *conf;
+	ret = choose_lcores(&sw->conf);
+	if (ret != 0)
+		return ret;
 	ret = gmem_guard_init();
 	if (ret != 0)
 		return failed("SIGBUS handler", ret);
-	ret = slow_start();
+	/* With a rescuer, connections end even when no thread can be created. */
+	ret = wq_alloc("vsock_slow", WQ_MEM_RECLAIM, 0, &sw->slow_wq);
 	if (ret != 0)
 		return failed("slow path", ret);
-	ret = create_lcores();
+	ret = create_lcores(sw);
 	if (ret == 0) {
-		ret = host_listen_init(&conf->slow_cpus);
+		ret = host_listen_start(sw);
 		if (ret != 0)
 			failed("listening thread", ret);
 	}
 	if (ret == 0)
-		ret = launch();
+		ret = launch(sw);
 	if (ret == 0) {
-		ret = watch_start();
+		ret = watch_start(sw);
 		if (ret != 0)
 			failed("watch over lcores", ret);
 	}
 	if (ret != 0)
-		vsock_stop();
+		vsock_stop(sw);
 	return ret;
 }
 
 void
-vsock_stop(void)
+vsock_stop(struct vsock_switch *sw)
 {
-	host_listen_exit();
-	if (nb_launched > 0)
-		slow_flush(); /* its answers go to lcores that still run */
-	for (unsigned int i = 0; i < nb_launched; i++) {
-		lcore_loop_quit(lcores[i]);
-		lcore_loop_wait(lcores[i]);
+	if (sw->slow_wq == NULL)
+		return;
+	host_listen_stop(sw);
+	if (sw->nb_launched > 0) {
+		/* Answers of the slow path need lcores that run. */
+		for (unsigned int i = 0; i < sw->nb_lcores; i++)
+			host_job_flush(sw->lcores[i]);
+		wq_flush(sw->slow_wq);
 	}
-	nb_launched = 0;
-	watch_stop();
-	slow_stop();
-	for (unsigned int i = 0; i < nb_lcores; i++) {
-		lcore_data_free(lcores[i]);
-		lcores[i] = NULL;
+	for (unsigned int i = 0; i < sw->nb_launched; i++) {
+		lcore_loop_quit(sw->lcores[i]);
+		lcore_loop_wait(sw->lcores[i]);
 	}
-	nb_lcores = 0;
-	rte_mempool_free(chunks);
-	chunks = NULL;
+	sw->nb_launched = 0;
+	watch_stop(sw);
+	for (unsigned int i = 0; i < sw->nb_lcores; i++) {
+		if (sw->lcores[i] == NULL)
+			continue;
+		tick_stop(sw->lcores[i]);
+		host_job_stop(sw->lcores[i]);
+	}
+	wq_destroy(sw->slow_wq);
+	sw->slow_wq = NULL;
+	for (unsigned int i = 0; i < sw->nb_lcores; i++) {
+		lcore_data_free(sw->lcores[i]);
+		sw->lcores[i] = NULL;
+	}
+	sw->nb_lcores = 0;
+	chunk_pool_free(&sw->chunks);
 }

@@ -4,34 +4,36 @@
 
 /**
  * @file
- * The switch as a whole: start it, stop it, find its lcores.
+ * Life of a switch: vsock_create() → vsock_start() → vsock_stop() → vsock_free(). Ports can be
+ * created from vsock_create() on; they carry packets while the switch runs. Several switches can
+ * exist in one process.
  */
 
-#include <sched.h>
-#include <stdbool.h>
-#include <stdint.h>
-
-struct lcore;
-
-struct vsock_conf {
-	cpu_set_t slow_cpus; /**< where the slow path's threads run */
-	bool spin;           /**< lcores never sleep */
-	uint32_t spin_us;    /**< adaptive: busy-poll this long without work */
-};
+#include "data/vsock_switch.h"
 
 /**
- * Create all lcores' data, start the slow path, launch the loops on every worker lcore.
- * Context: main lcore, rte_eal_init() is done.
- * @return 0; -ENODEV no lcore but the main one; -E2BIG too many; -ENOMEM; -errno. One line was
- * logged, nothing is left running.
+ * Create a switch without lcores.
+ * Context: main; EAL need not be initialized.
+ * @param id names the switch's objects of EAL; unique among the switches of the process
+ * @return 0; -ENOMEM.
  */
-int vsock_start(const struct vsock_conf *conf);
+int vsock_create(uint16_t id, struct vsock_switch **out);
 
-/** Stop the loops and the slow path, free everything; no port is left. Context: main lcore. */
-void vsock_stop(void);
+/**
+ * Create the data of the lcores, start the slow path, and launch the loop on each lcore.
+ * Context: main lcore; rte_eal_init() and wq_init() are done.
+ * @return 0; -ENODEV there is no poll lcore; -E2BIG too many lcores; -ENOMEM; -EBUSY an lcore runs
+ * something else; -errno. One line was logged, nothing is left running.
+ */
+int vsock_start(struct vsock_switch *sw, const struct vsock_conf *conf);
 
-/** Poll lcores; index 0 to that less one. Context: any, while the switch runs. */
-unsigned int vsock_nb_lcores(void);
-struct lcore *vsock_lcore(unsigned int index);
+/**
+ * Stop the loops and the slow path and free the data of the lcores. No effect if the switch is
+ * stopped. Context: main lcore; no port is left.
+ */
+void vsock_stop(struct vsock_switch *sw);
+
+/** Free a switch that is stopped. NULL is allowed. Context: main. */
+void vsock_free(struct vsock_switch *sw);
 
 #endif

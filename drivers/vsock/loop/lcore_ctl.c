@@ -32,7 +32,7 @@ share_pool(struct lcore *lc)
 {
 	for (unsigned int i = 0; i < LIMIT_NB_PORTS; i++) {
 		if (lc->ports[i] != NULL)
-			chunk_share(&lc->ports[i]->pool, lc->nb_chunks, lc->nb_routes);
+			chunk_share(&lc->ports[i]->pool, lc->chunks, lc->nb_routes);
 	}
 }
 

@@ -36,8 +36,9 @@ struct lcore_ctl_route {
 };
 
 /* All are ctl_fn: see lcore_msg_call(). */
-bool lcore_ctl_port_add(struct lcore *lc, struct ctl_request *req);    /**< arg: the port */
-bool lcore_ctl_port_remove(struct lcore *lc, struct ctl_request *req); /**< arg: the port, cleared */
+bool lcore_ctl_port_add(struct lcore *lc, struct ctl_request *req); /**< arg: the port */
+bool lcore_ctl_port_remove(
+	struct lcore *lc, struct ctl_request *req); /**< arg: the port, cleared */
 bool lcore_ctl_route(struct lcore *lc, struct ctl_request *req);
 bool lcore_ctl_device_up(struct lcore *lc, struct ctl_request *req);
 bool lcore_ctl_device_down(struct lcore *lc, struct ctl_request *req);

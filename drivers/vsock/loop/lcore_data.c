@@ -9,8 +9,10 @@
 #include <rte_malloc.h>
 
 #include "data/lcore.h"
+#include "data/vsock_switch.h"
+#include "lcore/host_job.h"
 #include "lcore/pkt_home.h"
-#include "lcore/slow.h"
+#include "lcore/tick.h"
 #include "loop/lcore_data.h"
 
 static int
@@ -38,10 +40,10 @@ add_memory(struct lcore *lc, int socket)
 
 	lc->pkt_memory = rte_calloc_socket("vsock_pkts", LIMIT_NB_PKTS_PER_LCORE,
 		sizeof(*lc->pkt_memory), RTE_CACHE_LINE_SIZE, socket);
-	snprintf(name, sizeof(name), "vsock_inbox%u", lc->index);
+	snprintf(name, sizeof(name), "vsock%u_inbox%u", lc->sw->id, lc->index);
 	lc->inbox = rte_ring_create_elem(name, sizeof(struct inbox_msg), LIMIT_NB_INBOX, socket,
 		RING_F_SP_ENQ | RING_F_SC_DEQ);
-	snprintf(name, sizeof(name), "vsock_cids%u", lc->index);
+	snprintf(name, sizeof(name), "vsock%u_cids%u", lc->sw->id, lc->index);
 	hash.name = name;
 	lc->cids = rte_hash_create(&hash);
 	if (lc->pkt_memory == NULL || lc->inbox == NULL || lc->cids == NULL)
@@ -54,8 +56,7 @@ add_memory(struct lcore *lc, int socket)
 }
 
 int
-lcore_data_create(unsigned int index, unsigned int lcore_id, unsigned int nb_lcores,
-	struct rte_mempool *chunks, uint32_t nb_chunks, struct lcore **out)
+lcore_data_create(struct vsock_switch *sw, unsigned int index, unsigned int lcore_id)
 {
 	int socket = rte_lcore_to_socket_id(lcore_id);
 	struct lcore *lc = rte_zmalloc_socket("vsock_lcore", sizeof(*lc), 128, socket);
@@ -65,10 +66,10 @@ lcore_data_create(unsigned int index, unsigned int lcore_id, unsigned int nb_lco
 		return -ENOMEM;
 	lc->index = index;
 	lc->lcore_id = lcore_id;
-	lc->nb_lcores = nb_lcores;
+	lc->sw = sw;
+	lc->nb_lcores = sw->nb_lcores;
 	lc->cycles_per_us = rte_get_tsc_hz() / 1000000;
-	lc->chunks = chunks;
-	lc->nb_chunks = nb_chunks;
+	lc->chunks = &sw->chunks;
 	pthread_mutex_init(&lc->inbox_mutex, NULL);
 	lc->epoll_fd = -1;
 	lc->wake_fd = -1;
@@ -89,12 +90,14 @@ lcore_data_create(unsigned int index, unsigned int lcore_id, unsigned int nb_lco
 	if (ret == 0)
 		ret = add_memory(lc, socket);
 	if (ret == 0)
-		ret = slow_jobs_create(lc, LIMIT_NB_HOST_CONNS_PER_LCORE);
+		ret = host_job_create(lc, LIMIT_NB_HOST_CONNS_PER_LCORE);
+	if (ret == 0)
+		ret = tick_create(lc);
 	if (ret != 0) {
 		lcore_data_free(lc);
 		return ret;
 	}
-	*out = lc;
+	sw->lcores[index] = lc;
 	return 0;
 }
 
@@ -103,7 +106,8 @@ lcore_data_free(struct lcore *lc)
 {
 	if (lc == NULL)
 		return;
-	slow_jobs_free(lc);
+	tick_free(lc);
+	host_job_free(lc);
 	for (unsigned int i = 0; i < LIMIT_NB_LCORES; i++)
 		rte_ring_free(lc->in[i]);
 	pthread_mutex_destroy(&lc->inbox_mutex);
@@ -118,24 +122,25 @@ lcore_data_free(struct lcore *lc)
 }
 
 int
-lcore_data_connect(struct lcore **lcores, unsigned int nb)
+lcore_data_connect(struct vsock_switch *sw)
 {
 	char name[RTE_RING_NAMESIZE];
 
-	for (unsigned int from = 0; from < nb; from++) {
-		for (unsigned int to = 0; to < nb; to++) {
+	for (unsigned int from = 0; from < sw->nb_lcores; from++) {
+		for (unsigned int to = 0; to < sw->nb_lcores; to++) {
 			struct rte_ring *r;
 
 			if (from == to)
 				continue;
-			snprintf(name, sizeof(name), "vsock_x%u_%u", from, to);
+			snprintf(name, sizeof(name), "vsock%u_x%u_%u", sw->id, (uint8_t)from,
+				(uint8_t)to);
 			r = rte_ring_create(name, LIMIT_NB_XRING,
-				rte_lcore_to_socket_id(lcores[to]->lcore_id),
+				rte_lcore_to_socket_id(sw->lcores[to]->lcore_id),
 				RING_F_SP_ENQ | RING_F_SC_DEQ);
 			if (r == NULL)
 				return -ENOMEM;
-			lcores[from]->out[to].ring = r;
-			lcores[to]->in[from] = r;
+			sw->lcores[from]->out[to].ring = r;
+			sw->lcores[to]->in[from] = r;
 		}
 	}
 	return 0;

@@ -10,17 +10,16 @@
 #include "data/lcore.h"
 
 /**
- * Create an lcore's data: packet objects, inbox, table of CIDs, epoll instance, slow jobs.
- * @param index     among the poll lcores
- * @param lcore_id  EAL's
- * @param nb_lcores poll lcores of the switch
+ * Create the data of one lcore: packet objects, inbox, table of CIDs, epoll instance, jobs of the
+ * slow path. It becomes sw->lcores[index].
+ * @param index    among the poll lcores, less than sw->nb_lcores
+ * @param lcore_id EAL's id
  * @return 0; -ENOMEM; -errno of eventfd() or epoll_create1().
  */
-int lcore_data_create(unsigned int index, unsigned int lcore_id, unsigned int nb_lcores,
-	struct rte_mempool *chunks, uint32_t nb_chunks, struct lcore **out);
+int lcore_data_create(struct vsock_switch *sw, unsigned int index, unsigned int lcore_id);
 
 /** Create the rings between all pairs of lcores. @return 0; -ENOMEM. */
-int lcore_data_connect(struct lcore **lcores, unsigned int nb);
+int lcore_data_connect(struct vsock_switch *sw);
 
 /** Free an lcore's data. NULL is allowed. */
 void lcore_data_free(struct lcore *lc);

@@ -9,10 +9,11 @@
 #include <rte_prefetch.h>
 
 #include "data/lcore.h"
+#include "data/vsock_switch.h"
 #include "host/host_conn.h"
+#include "lcore/host_job.h"
 #include "lcore/lcore_msg.h"
 #include "lcore/lcore_port.h"
-#include "lcore/slow.h"
 #include "loop/deadline.h"
 #include "loop/lcore_ctl.h"
 #include "loop/lcore_event.h"
@@ -22,14 +23,6 @@
 #include "switch/to_guest.h"
 
 #define XRING_BURST 32
-
-static struct lcore_conf conf = {.spin_us = 1000};
-
-void
-lcore_loop_configure(const struct lcore_conf *c)
-{
-	conf = *c;
-}
 
 /* ---- one loop ---- */
 
@@ -58,7 +51,7 @@ poll_inbox(struct lcore *lc)
 			host_conn_credit(lc, m);
 			break;
 		case INBOX_JOB_FREE:
-			slow_job_put(lc, m->job);
+			host_job_put(lc, m->job);
 			break;
 		case INBOX_TICK:
 			deadline_check(lc, m->reason != 0);
@@ -220,7 +213,8 @@ int
 lcore_loop_main(void *arg)
 {
 	struct lcore *lc = arg;
-	const uint64_t idle_cycles = conf.spin_us * lc->cycles_per_us;
+	const struct vsock_conf *conf = &lc->sw->conf;
+	const uint64_t idle_cycles = conf->spin_us * lc->cycles_per_us;
 	unsigned int busy = 0;
 
 	lc->now = rte_rdtsc();
@@ -244,7 +238,7 @@ lcore_loop_main(void *arg)
 		}
 		if (lc->idle_since == 0)
 			lc->idle_since = lc->now;
-		if (conf.spin) {
+		if (conf->spin) {
 			rte_pause();
 			continue;
 		}

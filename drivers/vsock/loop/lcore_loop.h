@@ -18,9 +18,6 @@
  */
 int lcore_loop_main(void *lcore);
 
-/** Set the settings of all loops. Context: main, before any runs. */
-void lcore_loop_configure(const struct lcore_conf *conf);
-
 /** Make the loop end after its current iteration. Context: main; waits for the lcore. */
 void lcore_loop_quit(struct lcore *lc);
 

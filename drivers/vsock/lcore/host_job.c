@@ -7,51 +7,35 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <rte_cycles.h>
+#include <rte_common.h>
 
 #include "base/clock.h"
 #include "base/unix_sock.h"
 #include "data/lcore.h"
+#include "data/vsock_switch.h"
+#include "lcore/host_job.h"
 #include "lcore/lcore_msg.h"
-#include "lcore/slow.h"
-
-#define TICK_US          250000
-#define TICK_SOON_US     (LIMIT_ASK_MS * 1000)
-#define CONNECT_RETRY_US 10000
-#define CLOSE_LATER_US   1000
-#define CLOSE_ALONE_US   (CLOSE_LATER_US / 4)
-
-struct tick {
-	struct wq_delayed_work work; /* first */
-	struct lcore *lc;
-	bool soon;
-};
 
 /**
- * Sockets to be closed, of one lcore. Only the lcore adds, and its worker takes all at once.
+ * Sockets to be closed, of one lcore. Only the lcore adds; its worker takes all at once.
  */
 struct closer {
 	struct wq_delayed_work work; /* first */
 	uint64_t last;               /* [L] TSC of the last one */
-	_Alignas(64) _Atomic(struct slow_job *) jobs;
+	_Alignas(64) _Atomic(struct host_job *) jobs;
 };
 
-static struct workqueue *wq;
-static struct closer closers[LIMIT_NB_LCORES];
-static struct tick ticks[LIMIT_NB_LCORES][2]; /* by "soon" */
-static struct slow_job *job_memory[LIMIT_NB_LCORES];
-static unsigned int nb_jobs; /* of each lcore */
-
-struct workqueue *
-slow_wq(void)
-{
-	return wq;
-}
+/** The jobs of one lcore. */
+struct host_jobs {
+	struct closer closer;
+	unsigned int nb; /* constant */
+	struct host_job jobs[];
+};
 
 /* ---- works ---- */
 
 static struct inbox_msg
-answer(const struct slow_job *job, enum inbox_type type)
+answer(const struct host_job *job, enum inbox_type type)
 {
 	struct inbox_msg msg = {
 		.type = type,
@@ -66,7 +50,7 @@ answer(const struct slow_job *job, enum inbox_type type)
 }
 
 static void
-connect_failed(struct slow_job *job, int error)
+connect_failed(struct host_job *job, int error)
 {
 	struct inbox_msg msg = answer(job, INBOX_HOST_CONNECTED);
 	bool ours = error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
@@ -80,7 +64,7 @@ connect_failed(struct slow_job *job, int error)
 }
 
 static int
-try_connect(struct slow_job *job, uint32_t *sndbuf_len)
+try_connect(struct host_job *job, uint32_t *sndbuf_len)
 {
 	int type = job->conn_type == WIRE_TYPE_SEQPACKET ? SOCK_SEQPACKET : SOCK_STREAM;
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
@@ -98,7 +82,7 @@ try_connect(struct slow_job *job, uint32_t *sndbuf_len)
 }
 
 static void
-do_connect(struct slow_job *job)
+do_connect(struct host_job *job)
 {
 	struct inbox_msg msg;
 	uint32_t sndbuf_len = 0;
@@ -118,8 +102,8 @@ do_connect(struct slow_job *job)
 		if (job->deadline_ms == 0)
 			job->deadline_ms = now + LIMIT_CONNECT_BACKLOG_MS;
 		if (now < job->deadline_ms) {
-			atomic_fetch_or(&job->todo, SLOW_CONNECT);
-			wq_queue_delayed(wq, &job->work, CONNECT_RETRY_US);
+			atomic_fetch_or(&job->todo, HOST_JOB_CONNECT);
+			wq_queue_delayed(job->lc->sw->slow_wq, &job->work, LIMIT_CONNECT_RETRY_US);
 			return;
 		}
 	}
@@ -129,17 +113,17 @@ do_connect(struct slow_job *job)
 static void
 job_work(struct wq_work *work)
 {
-	struct slow_job *job = (struct slow_job *)(void *)wq_to_delayed(work);
+	struct host_job *job = (struct host_job *)(void *)wq_to_delayed(work);
 	uint32_t todo = atomic_exchange(&job->todo, 0);
 	struct inbox_msg msg;
 
-	if ((todo & SLOW_CONNECT) != 0 && (todo & SLOW_CLOSE) == 0)
+	if ((todo & HOST_JOB_CONNECT) != 0 && (todo & HOST_JOB_CLOSE) == 0)
 		do_connect(job);
-	if ((todo & SLOW_SHUT_WR) != 0)
+	if ((todo & HOST_JOB_SHUT_WR) != 0)
 		shutdown(job->fd, SHUT_WR);
-	if ((todo & SLOW_SHUT_RD) != 0)
+	if ((todo & HOST_JOB_SHUT_RD) != 0)
 		shutdown(job->fd, SHUT_RD);
-	if ((todo & (SLOW_CREDIT | SLOW_CLOSE)) == SLOW_CREDIT) {
+	if ((todo & (HOST_JOB_CREDIT | HOST_JOB_CLOSE)) == HOST_JOB_CREDIT) {
 		uint32_t fwd_cnt = atomic_load_explicit(&job->fwd_cnt, memory_order_relaxed);
 
 		/* Asked for since, with nothing new to say: coalesced. */
@@ -149,7 +133,7 @@ job_work(struct wq_work *work)
 			lcore_msg_post(job->lc, &msg);
 		}
 	}
-	if ((todo & SLOW_CLOSE) == 0)
+	if ((todo & HOST_JOB_CLOSE) == 0)
 		return;
 	if (job->fd >= 0)
 		close(job->fd);
@@ -159,16 +143,7 @@ job_work(struct wq_work *work)
 	lcore_msg_post(job->lc, &msg);
 }
 
-static void
-tick_work(struct wq_work *work)
-{
-	struct tick *tick = (struct tick *)(void *)wq_to_delayed(work);
-	struct inbox_msg msg = {.type = INBOX_TICK, .reason = tick->soon};
-
-	lcore_msg_post(tick->lc, &msg);
-}
-
-static struct slow_job *
+static struct host_job *
 take_jobs(struct closer *closer)
 {
 	return atomic_exchange_explicit(&closer->jobs, NULL, memory_order_acquire);
@@ -179,32 +154,26 @@ static void
 closer_work(struct wq_work *work)
 {
 	struct closer *closer = (struct closer *)(void *)wq_to_delayed(work);
-	struct slow_job *job = take_jobs(closer), *next;
+	struct host_job *job = take_jobs(closer), *next;
 
 	for (; job != NULL; job = next) {
 		next = job->next; /* its lcore's again once it is closed */
-		slow_job_ask(job, SLOW_CLOSE);
+		host_job_ask(job, HOST_JOB_CLOSE);
 	}
 }
 
 /* ---- for lcores ---- */
 
 void
-slow_tick(struct lcore *lc, bool soon)
+host_job_close_later(struct host_job *job)
 {
-	wq_queue_delayed(wq, &ticks[lc->index][soon].work, soon ? TICK_SOON_US : TICK_US);
-}
-
-void
-slow_job_close_later(struct slow_job *job)
-{
-	struct closer *closer = &closers[job->lc->index];
+	struct closer *closer = &job->lc->jobs->closer;
 	const uint64_t since = job->lc->now - closer->last;
 
 	closer->last = job->lc->now;
-	if (since > job->lc->cycles_per_us * CLOSE_ALONE_US) {
+	if (since > job->lc->cycles_per_us * LIMIT_CLOSE_ALONE_US) {
 		/* They come seldom: the timer would cost more wake-ups than it saves. */
-		slow_job_ask(job, SLOW_CLOSE);
+		host_job_ask(job, HOST_JOB_CLOSE);
 		return;
 	}
 	job->next = atomic_load_explicit(&closer->jobs, memory_order_relaxed);
@@ -212,21 +181,21 @@ slow_job_close_later(struct slow_job *job)
 		&closer->jobs, &job->next, job, memory_order_release, memory_order_relaxed))
 		;
 	/* False: it is due already, and takes this one along. */
-	(void)wq_queue_delayed(wq, &closer->work, CLOSE_LATER_US);
+	(void)wq_queue_delayed(job->lc->sw->slow_wq, &closer->work, LIMIT_CLOSE_BATCH_US);
 }
 
 void
-slow_job_ask(struct slow_job *job, enum slow_todo what)
+host_job_ask(struct host_job *job, enum host_job_todo what)
 {
 	atomic_fetch_or(&job->todo, what);
 	/* False: it is queued already, and will see the bit. */
-	(void)wq_queue_work(wq, &job->work.work);
+	(void)wq_queue_work(job->lc->sw->slow_wq, &job->work.work);
 }
 
-struct slow_job *
-slow_job_get(struct lcore *lc)
+struct host_job *
+host_job_get(struct lcore *lc)
 {
-	struct slow_job *job = lc->free_jobs;
+	struct host_job *job = lc->free_jobs;
 
 	if (job == NULL)
 		return NULL;
@@ -240,7 +209,7 @@ slow_job_get(struct lcore *lc)
 }
 
 void
-slow_job_put(struct lcore *lc, struct slow_job *job)
+host_job_put(struct lcore *lc, struct host_job *job)
 {
 	job->next = lc->free_jobs;
 	lc->free_jobs = job;
@@ -249,78 +218,52 @@ slow_job_put(struct lcore *lc, struct slow_job *job)
 /* ---- start and stop ---- */
 
 int
-slow_jobs_create(struct lcore *lc, unsigned int nb)
+host_job_create(struct lcore *lc, unsigned int nb)
 {
-	struct slow_job *jobs = calloc(nb, sizeof(*jobs));
+	struct host_jobs *jobs = aligned_alloc(_Alignof(struct host_jobs),
+		RTE_ALIGN_CEIL(
+			sizeof(*jobs) + nb * sizeof(jobs->jobs[0]), _Alignof(struct host_jobs)));
 
 	if (jobs == NULL)
 		return -ENOMEM;
-	job_memory[lc->index] = jobs;
-	nb_jobs = nb;
-	wq_delayed_init(&closers[lc->index].work, closer_work);
+	memset(jobs, 0, sizeof(*jobs) + nb * sizeof(jobs->jobs[0]));
+	jobs->nb = nb;
+	wq_delayed_init(&jobs->closer.work, closer_work);
 	for (unsigned int i = nb; i-- > 0;) {
-		wq_delayed_init(&jobs[i].work, job_work);
-		jobs[i].lc = lc;
-		slow_job_put(lc, &jobs[i]);
+		wq_delayed_init(&jobs->jobs[i].work, job_work);
+		jobs->jobs[i].lc = lc;
+		host_job_put(lc, &jobs->jobs[i]);
 	}
-	for (int soon = 0; soon < 2; soon++) {
-		ticks[lc->index][soon].lc = lc;
-		ticks[lc->index][soon].soon = soon;
-		wq_delayed_init(&ticks[lc->index][soon].work, tick_work);
-	}
+	lc->jobs = jobs;
 	return 0;
 }
 
 void
-slow_jobs_free(struct lcore *lc)
+host_job_free(struct lcore *lc)
 {
-	free(job_memory[lc->index]);
-	job_memory[lc->index] = NULL;
-}
-
-int
-slow_start(void)
-{
-	/* A rescuer: connections end also when no thread can be created. */
-	return wq_alloc("vsock_slow", WQ_MEM_RECLAIM, 0, &wq);
+	free(lc->jobs);
+	lc->jobs = NULL;
 }
 
 void
-slow_flush(void)
+host_job_flush(struct lcore *lc)
 {
-	/* What closes later closes now. */
-	for (unsigned int i = 0; i < LIMIT_NB_LCORES; i++) {
-		if (job_memory[i] != NULL)
-			wq_flush_delayed(&closers[i].work);
-	}
-	wq_flush(wq);
+	wq_flush_delayed(&lc->jobs->closer.work);
 }
 
-/* What waits for its time would outlive the workqueue. Sockets are closed here instead. */
-static void
-stop_delayed(unsigned int i)
+void
+host_job_stop(struct lcore *lc)
 {
-	struct slow_job *job;
+	struct host_jobs *jobs = lc->jobs;
+	struct host_job *job;
 
-	for (int soon = 0; soon < 2; soon++)
-		wq_cancel_delayed_sync(&ticks[i][soon].work);
-	wq_cancel_delayed_sync(&closers[i].work);
-	for (job = take_jobs(&closers[i]); job != NULL; job = job->next)
-		atomic_fetch_or(&job->todo, SLOW_CLOSE);
-	for (job = job_memory[i]; job < job_memory[i] + nb_jobs; job++) {
+	/* Delayed works would outlive the workqueue, so sockets are closed here instead. */
+	wq_cancel_delayed_sync(&jobs->closer.work);
+	for (job = take_jobs(&jobs->closer); job != NULL; job = job->next)
+		atomic_fetch_or(&job->todo, HOST_JOB_CLOSE);
+	for (job = jobs->jobs; job < jobs->jobs + jobs->nb; job++) {
 		wq_cancel_delayed_sync(&job->work);
-		if ((atomic_load(&job->todo) & SLOW_CLOSE) != 0 && job->fd >= 0)
+		if ((atomic_load(&job->todo) & HOST_JOB_CLOSE) != 0 && job->fd >= 0)
 			close(job->fd);
 	}
-}
-
-void
-slow_stop(void)
-{
-	for (unsigned int i = 0; i < LIMIT_NB_LCORES; i++) {
-		if (job_memory[i] != NULL)
-			stop_delayed(i);
-	}
-	wq_destroy(wq);
-	wq = NULL;
 }
