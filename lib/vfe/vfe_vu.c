@@ -183,18 +183,29 @@ recv_exactly(struct vfe_vu *vu, void *buf, size_t len)
 }
 
 int
+vfe_vu_recv_any(struct vfe_vu *vu, struct vfe_vu_hdr *hdr, void *payload, uint32_t max_len)
+{
+	int rc;
+
+	rc = recv_exactly(vu, hdr, sizeof(*hdr));
+	if (rc < 0)
+		return rc;
+	if (hdr->size > max_len)
+		return -EPROTO;
+	rc = recv_exactly(vu, payload, hdr->size);
+	return rc < 0 ? rc : (int)hdr->size;
+}
+
+int
 vfe_vu_recv(struct vfe_vu *vu, uint32_t request, void *payload, uint32_t max_len)
 {
 	struct vfe_vu_hdr hdr;
 	int rc;
 
-	rc = recv_exactly(vu, &hdr, sizeof(hdr));
-	if (rc < 0)
-		return rc;
-	if (hdr.request != request || !(hdr.flags & VFE_VU_REPLY) || hdr.size > max_len)
+	rc = vfe_vu_recv_any(vu, &hdr, payload, max_len);
+	if (rc >= 0 && (hdr.request != request || !(hdr.flags & VFE_VU_REPLY)))
 		return -EPROTO;
-	rc = recv_exactly(vu, payload, hdr.size);
-	return rc < 0 ? rc : (int)hdr.size;
+	return rc;
 }
 
 /* A message that has no answer of its own: asks for an acknowledgement where that was agreed. */

@@ -63,6 +63,15 @@ int vfe_vu_send(struct vfe_vu *vu, uint32_t request, uint32_t flags, const void 
 	uint32_t len, const int *fds, unsigned int nb_fds);
 
 /**
+ * Waits for any message.
+ *
+ * @param hdr the message's header; hdr->size bytes of payload go to @p payload
+ * @return the payload's length, -EPROTO when it is longer than @p max_len, -ETIMEDOUT, -ECONNRESET,
+ *         -errno
+ */
+int vfe_vu_recv_any(struct vfe_vu *vu, struct vfe_vu_hdr *hdr, void *payload, uint32_t max_len);
+
+/**
  * Waits for the answer to @p request.
  *
  * @param payload where up to @p max_len bytes go

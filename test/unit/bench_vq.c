@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "check.h"
-#include "drv.h"
+#include "raw_ring.h"
 
 #define SIZE      256u
 #define NB_ROUNDS 20000u
@@ -25,27 +25,28 @@ now_ns(void)
 
 /* Heads are every third descriptor; what is behind them depends on the shape. */
 static void
-build(struct drv *d, unsigned int nb_descs, bool indirect)
+build(struct raw_ring *d, unsigned int nb_descs, bool indirect)
 {
 	for (uint16_t i = 0; i < BURST; i++) {
 		uint8_t *table = d->desc;
 		uint16_t first = (uint16_t)(3 * i);
 
 		if (indirect) {
-			uint64_t gpa = DRV_GPA0 + 64u * i;
+			uint64_t gpa = RAW_RING_GPA0 + 64u * i;
 
-			drv_put_desc(table, first,
-				(struct drv_desc){gpa, 16 * nb_descs, DRV_INDIRECT, 0});
-			table = drv_at(d, gpa);
+			raw_ring_put_desc(table, first,
+				(struct vfe_vring_desc){gpa, 16 * nb_descs, VFE_DESC_INDIRECT, 0});
+			table = raw_ring_at(d, gpa);
 			first = 0;
 		}
 		for (uint16_t k = 0; k < nb_descs; k++) {
-			struct drv_desc desc = {.addr = DRV_GPA0 + 0x10000 + 0x1000u * i + 44u * k,
+			struct vfe_vring_desc desc = {
+				.gpa = RAW_RING_GPA0 + 0x10000 + 0x1000u * i + 44u * k,
 				.len = k == 0 ? 44 : 3000,
-				.flags = k + 1u < nb_descs ? DRV_NEXT : 0,
+				.flags = k + 1u < nb_descs ? VFE_DESC_NEXT : 0,
 				.next = (uint16_t)(first + k + 1)};
 
-			drv_put_desc(table, first + k, desc);
+			raw_ring_put_desc(table, first + k, desc);
 		}
 	}
 }
@@ -58,12 +59,12 @@ bench_ring(const char *what, unsigned int nb_descs, bool indirect)
 	uint64_t pop_ns = UINT64_MAX;
 	uint64_t push_ns = UINT64_MAX;
 	uint64_t flush_ns = UINT64_MAX;
-	struct drv d;
+	struct raw_ring d;
 	struct vq vq;
 
-	drv_create(&d, SIZE, true, 0);
+	raw_ring_create(&d, SIZE, true, 0);
 	build(&d, nb_descs, indirect);
-	cfg = drv_config(&d, false);
+	cfg = raw_ring_config(&d, false);
 	CHECK_EQ(vq_init(&vq, &cfg), 0);
 	for (uint32_t part = 0; part < 10; part++) {
 		uint64_t ns[3] = {0};
@@ -72,8 +73,8 @@ bench_ring(const char *what, unsigned int nb_descs, bool indirect)
 			uint64_t t[4];
 
 			for (uint16_t i = 0; i < BURST; i++)
-				drv_offer(&d, (uint16_t)(3 * i));
-			drv_publish(&d);
+				raw_ring_offer(&d, (uint16_t)(3 * i));
+			raw_ring_publish(&d);
 			t[0] = now_ns();
 			for (uint32_t i = 0; i < BURST; i++)
 				CHECK(vq_pop(&vq, &chains[i], segs[i]) == 1);
@@ -95,7 +96,7 @@ bench_ring(const char *what, unsigned int nb_descs, bool indirect)
 		(double)pop_ns / (NB_ROUNDS / 10) / BURST,
 		(double)push_ns / (NB_ROUNDS / 10) / BURST, (double)flush_ns / (NB_ROUNDS / 10),
 		BURST);
-	drv_destroy(&d);
+	raw_ring_destroy(&d);
 }
 
 static void

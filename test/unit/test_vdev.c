@@ -14,8 +14,8 @@
 #include <rte_eal.h>
 
 #include "check.h"
-#include "glue_fe.h"
 #include "glue_port.h"
+#include "raw_fe.h"
 #include "ring/gmem_guard.h"
 #include "life/vdev.h"
 
@@ -54,23 +54,23 @@ command_line(void)
 static void *
 hotplug(void *arg)
 {
-	struct fe fe;
+	struct raw_fe fe;
 	char path[64];
 
 	snprintf(path, sizeof(path), "%s/c.sock", dir);
-	fe_init(&fe);
+	raw_fe_init(&fe);
 	for (int i = 0; i < 3; i++) {
 		CHECK_EQ(plug("vsock_vhost7", "iface=%s/c.sock,cid=7"), 0);
 		CHECK_EQ(glue_port_nb(), 3);
-		fe_connect(&fe, path);
-		fe_start(&fe);
+		raw_fe_connect(&fe, path);
+		raw_fe_start(&fe);
 		CHECK_EQ(rte_eal_hotplug_remove("vdev", "vsock_vhost7"), 0);
-		CHECK(fe_wait_closed(&fe));
-		fe_close(&fe);
+		CHECK(raw_fe_wait_closed(&fe));
+		raw_fe_close(&fe);
 		CHECK_EQ(glue_port_nb(), 2);
 		CHECK(!exists("c.sock"));
 	}
-	fe_cleanup(&fe);
+	raw_fe_cleanup(&fe);
 	return arg;
 }
 

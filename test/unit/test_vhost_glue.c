@@ -8,7 +8,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -17,11 +16,10 @@
 #include <unistd.h>
 
 #include <rte_eal.h>
-#include <rte_log.h>
 
 #include "check.h"
-#include "glue_fe.h"
 #include "glue_port.h"
+#include "raw_fe.h"
 #include "ring/gmem_guard.h"
 #include "vhost/vhost.h"
 
@@ -89,9 +87,9 @@ now_s(void)
 }
 
 static void
-wait_used(struct fe *fe, int idx, uint16_t want)
+wait_used(struct raw_fe *fe, int idx, uint16_t want)
 {
-	for (int i = 0; fe_used_idx(fe, idx) != want; i++) {
+	for (int i = 0; raw_fe_used_idx(fe, idx) != want; i++) {
 		CHECK(i < 20000);
 		usleep(1000);
 	}
@@ -103,15 +101,15 @@ start_stop(void)
 {
 	struct port *port = attach(socket_path, 3, false);
 	struct glue_state got;
-	struct fe fe;
+	struct raw_fe fe;
 
-	fe_init(&fe);
-	fe_connect(&fe, socket_path);
-	fe_start(&fe);
+	raw_fe_init(&fe);
+	raw_fe_connect(&fe, socket_path);
+	raw_fe_start(&fe);
 	GLUE_WAIT(port, st.has_device);
 	got = glue_port_state(port);
 	for (int q = 0; q < PORT_NB_QUEUES; q++) {
-		CHECK_EQ(got.vq[q].size, FE_RING_SIZE);
+		CHECK_EQ(got.vq[q].size, RAW_FE_RING_SIZE);
 		CHECK_EQ(got.vq[q].to_guest, q == PORT_Q_TO_GUEST);
 		CHECK(got.vq[q].event_idx && got.vq[q].indirect && !got.vq[q].notify_on_empty);
 		CHECK_EQ((uint8_t *)got.vq[q].avail - (uint8_t *)got.vq[q].desc, 0x4000);
@@ -122,28 +120,28 @@ start_stop(void)
 	CHECK_EQ(got.start.last_avail[0], 0);
 
 	/* Runs on over the wrap; the base is exact, for both rings and at once. */
-	fe_avail_add(&fe, 0, 5);
-	fe_avail_add(&fe, 1, 65535);
+	raw_fe_avail_add(&fe, 0, 5);
+	raw_fe_avail_add(&fe, 1, 65535);
 	wait_used(&fe, 0, 5);
 	wait_used(&fe, 1, 65535);
-	fe_avail_add(&fe, 1, 8);
-	CHECK_EQ(fe_get_base(&fe, 0), 5);
+	raw_fe_avail_add(&fe, 1, 8);
+	CHECK_EQ(raw_fe_get_base(&fe, 0), 5);
 	got = glue_port_state(port);
 	CHECK(!got.has_device);
-	CHECK_EQ(fe_get_base(&fe, 1), fe_used_idx(&fe, 1));
+	CHECK_EQ(raw_fe_get_base(&fe, 1), raw_fe_used_idx(&fe, 1));
 	CHECK_EQ(got.nb_gone, 0);
 
 	/* And starts there again. */
-	for (int step = 7; step < FE_NB_STEPS; step++)
-		CHECK(fe_step(&fe, step));
+	for (int step = 7; step < RAW_FE_NB_STEPS; step++)
+		CHECK(raw_fe_step(&fe, step));
 	GLUE_WAIT(port, st.has_device);
 	CHECK_EQ(glue_port_state(port).start.last_avail[0], 5);
 	CHECK_EQ(glue_port_state(port).start.used_idx[0], 5);
 	wait_used(&fe, 1, 7);
 
-	fe_close(&fe);
+	raw_fe_close(&fe);
 	GLUE_WAIT(port, st.nb_gone == 1 && !st.has_device);
-	fe_cleanup(&fe);
+	raw_fe_cleanup(&fe);
 	detach(port);
 }
 
@@ -153,33 +151,33 @@ enable_disable(void)
 {
 	struct port *port = attach(socket_path, 3, false);
 	unsigned int nb_up;
-	struct fe fe;
+	struct raw_fe fe;
 
-	fe_init(&fe);
-	fe_connect(&fe, socket_path);
+	raw_fe_init(&fe);
+	raw_fe_connect(&fe, socket_path);
 	fe.reply_ack = false;
 	for (int step = 0; step < 17; step++)
-		CHECK(fe_step(&fe, step));
-	CHECK(fe_sync(&fe));
+		CHECK(raw_fe_step(&fe, step));
+	CHECK(raw_fe_sync(&fe));
 	CHECK(!glue_port_state(port).has_device);
 	fe.reply_ack = true;
 	for (int i = 0; i < 20; i++) {
-		CHECK(fe_ring_state(&fe, 18, 0, 1));
-		CHECK(fe_ring_state(&fe, 18, 1, 1));
+		CHECK(raw_fe_ring_state(&fe, 18, 0, 1));
+		CHECK(raw_fe_ring_state(&fe, 18, 1, 1));
 		/* new_device comes after the reply. */
-		CHECK(fe_sync(&fe));
+		CHECK(raw_fe_sync(&fe));
 		CHECK(glue_port_state(port).has_device);
-		fe_avail_add(&fe, 0, 3);
+		raw_fe_avail_add(&fe, 0, 3);
 		wait_used(&fe, 0, (uint16_t)(3 * (i + 1)));
 		nb_up = glue_port_state(port).nb_up;
-		CHECK(fe_ring_state(&fe, 18, (uint32_t)i % 2, 0));
+		CHECK(raw_fe_ring_state(&fe, 18, (uint32_t)i % 2, 0));
 		CHECK(!glue_port_state(port).has_device);
 		CHECK_EQ(glue_port_state(port).nb_up, nb_up);
-		fe_avail_add(&fe, 1, 7);
+		raw_fe_avail_add(&fe, 1, 7);
 	}
-	CHECK_EQ(fe_get_base(&fe, 0), 60);
-	CHECK_EQ(fe_get_base(&fe, 1), fe_used_idx(&fe, 1));
-	fe_cleanup(&fe);
+	CHECK_EQ(raw_fe_get_base(&fe, 0), 60);
+	CHECK_EQ(raw_fe_get_base(&fe, 1), raw_fe_used_idx(&fe, 1));
+	raw_fe_cleanup(&fe);
 	detach(port);
 }
 
@@ -188,18 +186,18 @@ static void
 no_protocol_features(void)
 {
 	struct port *port = attach(socket_path, 3, false);
-	struct fe fe;
+	struct raw_fe fe;
 
-	fe_init(&fe);
-	fe_connect(&fe, socket_path);
-	CHECK(fe_set_features(&fe, 1ull << 32));
+	raw_fe_init(&fe);
+	raw_fe_connect(&fe, socket_path);
+	CHECK(raw_fe_set_features(&fe, 1ull << 32));
 	for (int step = 6; step < 17; step++)
-		CHECK(fe_step(&fe, step));
-	CHECK(fe_sync(&fe));
+		CHECK(raw_fe_step(&fe, step));
+	CHECK(raw_fe_sync(&fe));
 	CHECK(glue_port_state(port).has_device);
 	CHECK(!glue_port_state(port).vq[0].event_idx);
 	CHECK(!glue_port_state(port).vq[0].indirect);
-	fe_cleanup(&fe);
+	raw_fe_cleanup(&fe);
 	detach(port);
 }
 
@@ -209,24 +207,24 @@ change_while_running(void)
 {
 	struct port *port = attach(socket_path, 3, false);
 	eventfd_t value;
-	struct fe fe;
+	struct raw_fe fe;
 
-	fe_init(&fe);
-	fe_connect(&fe, socket_path);
-	fe_start(&fe);
+	raw_fe_init(&fe);
+	raw_fe_connect(&fe, socket_path);
+	raw_fe_start(&fe);
 	fe.reply_ack = true;
 	for (int i = 0; i < 50; i++) {
 		uint32_t q = (uint32_t)i % 2;
-		uint16_t used = fe_used_idx(&fe, (int)q);
+		uint16_t used = raw_fe_used_idx(&fe, (int)q);
 
-		fe_avail_add(&fe, (int)q, 11);
-		CHECK(fe_set_mem_table(&fe, 1 + i % 8));
+		raw_fe_avail_add(&fe, (int)q, 11);
+		CHECK(raw_fe_set_mem_table(&fe, 1 + (unsigned int)i % 8));
 		CHECK(glue_port_state(port).has_device);
 		CHECK_EQ(glue_port_state(port).nb_regions, 1 + i % 8);
-		CHECK(fe_set_addr(&fe, (int)q));
-		CHECK(fe_set_fd(&fe, 13, q, fe.call_fd[q]));
-		CHECK(fe_set_fd(&fe, 12, q, i % 4 == 0 ? -1 : fe.kick_fd[q]));
-		CHECK(fe_sync(&fe));
+		CHECK(raw_fe_set_addr(&fe, (int)q));
+		CHECK(raw_fe_set_fd(&fe, 13, q, fe.call_fd[q]));
+		CHECK(raw_fe_set_fd(&fe, 12, q, i % 4 == 0 ? -1 : fe.kick_fd[q]));
+		CHECK(raw_fe_sync(&fe));
 		CHECK(glue_port_state(port).has_device);
 		CHECK_EQ(glue_port_state(port).has_kick[q], i % 4 != 0);
 		wait_used(&fe, (int)q, (uint16_t)(used + 11));
@@ -235,19 +233,19 @@ change_while_running(void)
 	/* The newest call fd is the one that signals; without one there is no signal. */
 	close(fe.call_fd[0]);
 	fe.call_fd[0] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	CHECK(fe_set_fd(&fe, 13, 0, fe.call_fd[0]));
-	CHECK(fe_sync(&fe));
+	CHECK(raw_fe_set_fd(&fe, 13, 0, fe.call_fd[0]));
+	CHECK(raw_fe_sync(&fe));
 	CHECK(glue_port_call(port, 0));
 	CHECK_EQ(eventfd_read(fe.call_fd[0], &value), 0);
 	CHECK_EQ(value, 1);
-	CHECK(fe_set_fd(&fe, 13, 0, -1));
-	CHECK(fe_sync(&fe));
+	CHECK(raw_fe_set_fd(&fe, 13, 0, -1));
+	CHECK(raw_fe_sync(&fe));
 	CHECK(glue_port_state(port).has_device);
 	CHECK(!glue_port_call(port, 0));
-	CHECK_EQ(fe_get_base(&fe, 0), fe_used_idx(&fe, 0));
-	CHECK_EQ(fe_get_base(&fe, 1), fe_used_idx(&fe, 1));
+	CHECK_EQ(raw_fe_get_base(&fe, 0), raw_fe_used_idx(&fe, 0));
+	CHECK_EQ(raw_fe_get_base(&fe, 1), raw_fe_used_idx(&fe, 1));
 	CHECK_EQ(glue_port_state(port).nb_gone, 0);
-	fe_cleanup(&fe);
+	raw_fe_cleanup(&fe);
 	detach(port);
 }
 
@@ -273,26 +271,26 @@ config_space(void)
 	};
 	struct port *port = attach(socket_path, 0xfedcba98, false);
 	const uint8_t want[8] = {0x98, 0xba, 0xdc, 0xfe, 0, 0, 0, 0};
-	struct fe fe;
+	struct raw_fe fe;
 
-	fe_init(&fe);
-	fe_connect(&fe, socket_path);
+	raw_fe_init(&fe);
+	raw_fe_connect(&fe, socket_path);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		uint8_t msg[268] = {0};
 		uint8_t reply[268] = {0};
 
 		memcpy(msg, &cases[i].offset, 4);
 		memcpy(msg + 4, &cases[i].size, 4);
-		CHECK_EQ(fe_ask(&fe, 24, msg, cases[i].len, reply, sizeof(reply)),
+		CHECK_EQ(raw_fe_ask(&fe, 24, msg, cases[i].len, reply, sizeof(reply)),
 			cases[i].reply_len);
 		if (cases[i].reply_len > 0)
 			CHECK_MEM(reply + 12, want + cases[i].offset, cases[i].size);
 	}
 	/* Read-only; an error reply where one is wanted, else the end. */
 	fe.reply_ack = true;
-	CHECK(!fe_ring_state(&fe, 25, 0, 8));
-	fe_close(&fe);
-	fe_cleanup(&fe);
+	CHECK(!raw_fe_ring_state(&fe, 25, 0, 8));
+	raw_fe_close(&fe);
+	raw_fe_cleanup(&fe);
 	detach(port);
 }
 
@@ -301,21 +299,21 @@ offered_features(void)
 {
 	struct port *port = attach(socket_path, 3, false);
 	uint64_t features;
-	struct fe fe;
+	struct raw_fe fe;
 
-	fe_init(&fe);
-	fe_connect(&fe, socket_path);
-	CHECK_EQ(fe_ask(&fe, 1, NULL, 0, &features, 8), 8);
+	raw_fe_init(&fe);
+	raw_fe_connect(&fe, socket_path);
+	CHECK_EQ(raw_fe_ask(&fe, 1, NULL, 0, &features, 8), 8);
 	CHECK_EQ(features,
 		0x7 | 1ull << 24 | 1ull << 27 | 1ull << 28 | 1ull << 29 | 1ull << 30 | 1ull << 32);
-	CHECK_EQ(fe_ask(&fe, 15, NULL, 0, &features, 8), 8);
+	CHECK_EQ(raw_fe_ask(&fe, 15, NULL, 0, &features, 8), 8);
 	CHECK_EQ(features, 1 | 1 << 3 | 1 << 9);
-	CHECK_EQ(fe_ask(&fe, 17, NULL, 0, &features, 8), 8);
+	CHECK_EQ(raw_fe_ask(&fe, 17, NULL, 0, &features, 8), 8);
 	CHECK_EQ(features, 3);
 	/* What is not offered cannot be set. */
-	CHECK(fe_set_features(&fe, 1ull << 34 | 1ull << 32));
-	CHECK(fe_wait_closed(&fe));
-	fe_cleanup(&fe);
+	CHECK(raw_fe_set_features(&fe, 1ull << 34 | 1ull << 32));
+	CHECK(raw_fe_wait_closed(&fe));
+	raw_fe_cleanup(&fe);
 	detach(port);
 }
 
@@ -325,32 +323,32 @@ vanish(void)
 {
 	struct port *port = attach(socket_path, 3, false);
 	unsigned int nb_gone = 0;
-	struct fe fe;
+	struct raw_fe fe;
 	int fds;
 
-	fe_init(&fe);
+	raw_fe_init(&fe);
 	fds = count_fds();
-	for (int nb_steps = 0; nb_steps <= FE_NB_STEPS; nb_steps++) {
+	for (int nb_steps = 0; nb_steps <= RAW_FE_NB_STEPS; nb_steps++) {
 		for (uint32_t part = 0; part < 3; part++) {
-			fe_connect(&fe, socket_path);
+			raw_fe_connect(&fe, socket_path);
 			for (int step = 0; step < nb_steps; step++)
-				CHECK(fe_step(&fe, step));
+				CHECK(raw_fe_step(&fe, step));
 			if (part > 0) {
 				uint32_t hdr[3] = {9, 1, 40};
 				size_t len = part == 1 ? 7 : 12;
 
-				CHECK_EQ(send(fe.fd, hdr, len, MSG_NOSIGNAL), len);
+				CHECK_EQ(send(fe.vu.fd, hdr, len, MSG_NOSIGNAL), len);
 			}
-			fe_close(&fe);
+			raw_fe_close(&fe);
 			nb_gone++;
 			GLUE_WAIT(port, st.nb_gone == nb_gone && !st.has_device);
 		}
 	}
 	wait_fds(fds);
-	fe_connect(&fe, socket_path);
-	fe_start(&fe);
+	raw_fe_connect(&fe, socket_path);
+	raw_fe_start(&fe);
 	GLUE_WAIT(port, st.has_device);
-	fe_cleanup(&fe);
+	raw_fe_cleanup(&fe);
 	detach(port);
 }
 
@@ -359,28 +357,28 @@ static void
 second_front_end(void)
 {
 	struct port *port = attach(socket_path, 3, false);
-	struct fe first, second;
+	struct raw_fe first, second;
 
-	fe_init(&first);
-	fe_init(&second);
-	fe_connect(&first, socket_path);
-	fe_start(&first);
+	raw_fe_init(&first);
+	raw_fe_init(&second);
+	raw_fe_connect(&first, socket_path);
+	raw_fe_start(&first);
 	GLUE_WAIT(port, st.has_device);
 	for (int i = 0; i < 20; i++) {
-		fe_connect(&second, socket_path);
-		CHECK(fe_wait_closed(&second));
-		fe_close(&second);
+		raw_fe_connect(&second, socket_path);
+		CHECK(raw_fe_wait_closed(&second));
+		raw_fe_close(&second);
 	}
-	CHECK(fe_sync(&first));
+	CHECK(raw_fe_sync(&first));
 	CHECK(glue_port_state(port).has_device);
 	CHECK_EQ(glue_port_state(port).nb_gone, 0);
-	fe_close(&first);
+	raw_fe_close(&first);
 	GLUE_WAIT(port, st.nb_gone == 1);
-	fe_connect(&second, socket_path);
-	fe_start(&second);
+	raw_fe_connect(&second, socket_path);
+	raw_fe_start(&second);
 	GLUE_WAIT(port, st.has_device);
-	fe_cleanup(&first);
-	fe_cleanup(&second);
+	raw_fe_cleanup(&first);
+	raw_fe_cleanup(&second);
 	detach(port);
 }
 
@@ -391,24 +389,24 @@ stall(void)
 	struct port *port = attach(socket_path, 3, false);
 	struct port *other = attach(other_path, 4, false);
 	uint32_t hdr[3] = {9, 1, 40};
-	struct fe fe, patient;
+	struct raw_fe fe, patient;
 	double start;
 
-	fe_init(&fe);
-	fe_init(&patient);
-	fe_connect(&fe, socket_path);
-	fe_start(&fe);
-	CHECK_EQ(send(fe.fd, hdr, sizeof(hdr), MSG_NOSIGNAL), sizeof(hdr));
+	raw_fe_init(&fe);
+	raw_fe_init(&patient);
+	raw_fe_connect(&fe, socket_path);
+	raw_fe_start(&fe);
+	CHECK_EQ(send(fe.vu.fd, hdr, sizeof(hdr), MSG_NOSIGNAL), sizeof(hdr));
 	start = now_s();
-	fe_connect(&patient, other_path);
-	fe_start(&patient);
+	raw_fe_connect(&patient, other_path);
+	raw_fe_start(&patient);
 	GLUE_WAIT(other, st.has_device);
 	GLUE_WAIT(port, st.nb_gone == 1 && !st.has_device);
 	/* One time-out, and generous room for a busy machine. */
 	CHECK(now_s() - start < 10);
-	CHECK(fe_wait_closed(&fe));
-	fe_cleanup(&fe);
-	fe_cleanup(&patient);
+	CHECK(raw_fe_wait_closed(&fe));
+	raw_fe_cleanup(&fe);
+	raw_fe_cleanup(&patient);
 	detach(port);
 	detach(other);
 }
@@ -419,38 +417,34 @@ client_mode(void)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	struct port *port;
-	struct fe fe;
+	struct raw_fe fe;
 	int listener;
 
-	fe_init(&fe);
+	raw_fe_init(&fe);
 	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", socket_path);
 	port = attach(socket_path, 3, true);
 	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	CHECK_EQ(bind(listener, (struct sockaddr *)&addr, sizeof(addr)), 0);
 	CHECK_EQ(listen(listener, 1), 0);
 	for (unsigned int i = 0; i < 3; i++) {
-		struct pollfd pfd = {.fd = listener, .events = POLLIN};
-
-		CHECK_EQ(poll(&pfd, 1, 20000), 1);
-		fe.fd = accept(listener, NULL, NULL);
-		CHECK(fe.fd >= 0);
-		fe_start(&fe);
+		CHECK_EQ(vfe_vu_accept(&fe.vu, listener, 20000), 0);
+		raw_fe_start(&fe);
 		GLUE_WAIT(port, st.has_device);
 		if (i == 2) {
 			/* A stalled message ends here as well. */
 			uint32_t hdr[3] = {9, 1, 40};
 
-			CHECK_EQ(send(fe.fd, hdr, sizeof(hdr), MSG_NOSIGNAL), sizeof(hdr));
-			CHECK(fe_wait_closed(&fe));
+			CHECK_EQ(send(fe.vu.fd, hdr, sizeof(hdr), MSG_NOSIGNAL), sizeof(hdr));
+			CHECK(raw_fe_wait_closed(&fe));
 		}
-		fe_close(&fe);
+		raw_fe_close(&fe);
 		GLUE_WAIT(port, st.nb_gone == i + 1 && !st.has_device);
 	}
 	close(listener);
 	detach(port);
 	/* The path is the front end's: it stays. */
 	CHECK_EQ(unlink(socket_path), 0);
-	fe_cleanup(&fe);
+	raw_fe_cleanup(&fe);
 }
 
 /* What may lie at the path when the socket is opened. */
@@ -510,34 +504,34 @@ socket_paths(void)
 static void
 detach_running(void)
 {
-	struct fe fe, other_fe;
+	struct raw_fe fe, other_fe;
 	struct port *port, *other;
 
-	fe_init(&fe);
-	fe_init(&other_fe);
+	raw_fe_init(&fe);
+	raw_fe_init(&other_fe);
 	other = attach(other_path, 4, false);
 	for (int i = 0; i < NB_DETACHES; i++) {
 		port = attach(socket_path, 3, false);
-		fe_connect(&fe, socket_path);
-		for (int step = 0; step < FE_NB_STEPS - 2 * i; step++)
-			CHECK(fe_step(&fe, step));
+		raw_fe_connect(&fe, socket_path);
+		for (int step = 0; step < RAW_FE_NB_STEPS - 2 * i; step++)
+			CHECK(raw_fe_step(&fe, step));
 		/* Messages are under way while the socket closes; vids are used again at once. */
 		for (uint32_t k = 0; k < 4 && i == 0; k++)
-			fe_ring_state(&fe, 18, k % 2, k / 2);
+			raw_fe_ring_state(&fe, 18, k % 2, k / 2);
 		vhost_detach(port);
-		fe_connect(&other_fe, other_path);
-		fe_start(&other_fe);
+		raw_fe_connect(&other_fe, other_path);
+		raw_fe_start(&other_fe);
 		GLUE_WAIT(other, st.has_device);
-		fe_close(&other_fe);
+		raw_fe_close(&other_fe);
 		GLUE_WAIT(other, !st.has_device && st.nb_gone == (unsigned int)i + 1);
 		CHECK(!glue_port_state(port).has_device);
-		CHECK(fe_wait_closed(&fe));
-		fe_close(&fe);
+		CHECK(raw_fe_wait_closed(&fe));
+		raw_fe_close(&fe);
 		glue_port_free(port);
 	}
 	detach(other);
-	fe_cleanup(&fe);
-	fe_cleanup(&other_fe);
+	raw_fe_cleanup(&fe);
+	raw_fe_cleanup(&other_fe);
 }
 
 /* The port says no; a later message gives it another chance. */
@@ -545,19 +539,19 @@ static void
 port_refuses(void)
 {
 	struct port *port = attach(socket_path, 3, false);
-	struct fe fe;
+	struct raw_fe fe;
 
-	fe_init(&fe);
+	raw_fe_init(&fe);
 	glue_port_refuse_next(port);
-	fe_connect(&fe, socket_path);
+	raw_fe_connect(&fe, socket_path);
 	for (int step = 0; step < 19; step++)
-		CHECK(fe_step(&fe, step));
-	CHECK(fe_sync(&fe));
+		CHECK(raw_fe_step(&fe, step));
+	CHECK(raw_fe_sync(&fe));
 	CHECK(!glue_port_state(port).has_device);
-	CHECK(fe_set_addr(&fe, 0));
-	CHECK(fe_sync(&fe));
+	CHECK(raw_fe_set_addr(&fe, 0));
+	CHECK(raw_fe_sync(&fe));
 	CHECK(glue_port_state(port).has_device);
-	fe_cleanup(&fe);
+	raw_fe_cleanup(&fe);
 	detach(port);
 }
 
@@ -566,24 +560,24 @@ static void
 truncated_memory(void)
 {
 	struct port *port = attach(socket_path, 3, false);
-	struct fe fe;
+	struct raw_fe fe;
 
-	fe_init(&fe);
-	fe_connect(&fe, socket_path);
-	fe_start(&fe);
+	raw_fe_init(&fe);
+	raw_fe_connect(&fe, socket_path);
+	raw_fe_start(&fe);
 	GLUE_WAIT(port, st.has_device);
 	CHECK_EQ(ftruncate(fe.memfd, 0), 0);
 	GLUE_WAIT(port, st.fault == 1);
 	/* The library reads the rings as well. */
-	CHECK(fe_set_addr(&fe, 0));
-	CHECK(fe_sync(&fe));
-	fe_close(&fe);
+	CHECK(raw_fe_set_addr(&fe, 0));
+	CHECK(raw_fe_sync(&fe));
+	raw_fe_close(&fe);
 	GLUE_WAIT(port, st.nb_gone == 1);
-	CHECK_EQ(ftruncate(fe.memfd, FE_MEM_LEN), 0);
-	fe_connect(&fe, socket_path);
-	fe_start(&fe);
+	CHECK_EQ(ftruncate(fe.memfd, RAW_FE_MEM_LEN), 0);
+	raw_fe_connect(&fe, socket_path);
+	raw_fe_start(&fe);
 	GLUE_WAIT(port, st.has_device && st.fault == 0);
-	fe_cleanup(&fe);
+	raw_fe_cleanup(&fe);
 	detach(port);
 }
 

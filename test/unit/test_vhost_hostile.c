@@ -13,21 +13,20 @@
 #include <unistd.h>
 
 #include <rte_eal.h>
-#include <rte_log.h>
 
 #include "check.h"
-#include "glue_fe.h"
 #include "glue_port.h"
+#include "raw_fe.h"
 #include "ring/gmem_guard.h"
 #include "vhost/vhost.h"
 
-#define NEED_REPLY 8
-#define ADDR       0x7f0000000000ull
+#define NEED_REPLY VFE_VU_NEED_REPLY
+#define ADDR       RAW_FE_ADDR
 
 static char dir[] = "/tmp/vhost_hostile_XXXXXX";
 static char path[PORT_PATH_LEN];
 static struct port *port;
-static struct fe fe;
+static struct raw_fe fe;
 static unsigned int nb_gone;
 
 static int
@@ -47,7 +46,7 @@ count_fds(void)
 static void
 wait_gone(int nb_fds)
 {
-	fe_close(&fe);
+	raw_fe_close(&fe);
 	nb_gone++;
 	GLUE_WAIT(port, st.nb_gone == nb_gone && !st.has_device);
 	for (int i = 0; count_fds() != nb_fds; i++) {
@@ -61,8 +60,8 @@ wait_gone(int nb_fds)
 static void
 serve_once(int nb_fds)
 {
-	fe_connect(&fe, path);
-	fe_start(&fe);
+	raw_fe_connect(&fe, path);
+	raw_fe_start(&fe);
 	GLUE_WAIT(port, st.has_device);
 	wait_gone(nb_fds);
 }
@@ -74,7 +73,7 @@ malformed(void)
 	static const struct {
 		uint32_t request;
 		uint32_t len;
-		int nb_fds;
+		unsigned int nb_fds;
 		uint64_t payload[8];
 	} msgs[] = {
 		/* Too short. */
@@ -134,9 +133,9 @@ malformed(void)
 		{5, 40, 2, {1, 0, 4096, ADDR, 0}},
 		/* Empty, beyond the file, wrapping. */
 		{5, 40, 1, {1, 0, 0, ADDR, 0}},
-		{5, 40, 1, {1, 0, FE_MEM_LEN + 1, ADDR, 0}},
-		{5, 40, 1, {1, 0, FE_MEM_LEN, ADDR, 4096}},
-		{5, 40, 1, {1, 0, 4096, ADDR, FE_MEM_LEN}},
+		{5, 40, 1, {1, 0, RAW_FE_MEM_LEN + 1, ADDR, 0}},
+		{5, 40, 1, {1, 0, RAW_FE_MEM_LEN, ADDR, 4096}},
+		{5, 40, 1, {1, 0, 4096, ADDR, RAW_FE_MEM_LEN}},
 		{5, 40, 1, {1, 0, 4096, ADDR, UINT64_MAX - 4095}},
 		{5, 40, 1, {1, 0, UINT64_MAX, ADDR, 0}},
 		{5, 40, 1, {1, 0, 1ull << 63, ADDR, 1ull << 63}},
@@ -152,12 +151,12 @@ malformed(void)
 
 			for (int k = 0; k < 8; k++)
 				fds[k] = fe.memfd;
-			fe_connect(&fe, path);
-			for (int step = 0; step < FE_NB_STEPS && i % 2 == 0; step++)
-				CHECK(fe_step(&fe, step));
-			CHECK(fe_send(&fe, msgs[i].request, flags, msgs[i].payload, msgs[i].len,
+			raw_fe_connect(&fe, path);
+			for (int step = 0; step < RAW_FE_NB_STEPS && i % 2 == 0; step++)
+				CHECK(raw_fe_step(&fe, step));
+			CHECK(raw_fe_send(&fe, msgs[i].request, flags, msgs[i].payload, msgs[i].len,
 				fds, msgs[i].nb_fds));
-			if (!fe_wait_closed(&fe)) {
+			if (!raw_fe_wait_closed(&fe)) {
 				fprintf(stderr, "message %zu was not refused\n", i);
 				exit(1);
 			}
@@ -180,39 +179,39 @@ not_offered(void)
 		int fds[2] = {fe.memfd, fe.call_fd[0]};
 		uint32_t reply[5];
 
-		fe_connect(&fe, path);
-		fe_start(&fe);
+		raw_fe_connect(&fe, path);
+		raw_fe_start(&fe);
 		/* The library itself loses the fds of an inflight message without rings. */
-		CHECK(fe_send(&fe, requests[i], NEED_REPLY, payload, sizeof(payload), fds,
+		CHECK(raw_fe_send(&fe, requests[i], NEED_REPLY, payload, sizeof(payload), fds,
 			requests[i] == 32 ? 0 : 2));
 		if (requests[i] == 25 || requests[i] == 32) {
 			/* fds with SET_CONFIG; rings by the hundred: these end at once. */
-			CHECK(fe_wait_closed(&fe));
+			CHECK(raw_fe_wait_closed(&fe));
 		} else {
-			CHECK_EQ(recv(fe.fd, reply, 20, MSG_WAITALL), 20);
+			CHECK_EQ(recv(fe.vu.fd, reply, 20, MSG_WAITALL), 20);
 			CHECK_EQ(reply[0], requests[i]);
 			CHECK_EQ(reply[3], 1);
-			CHECK(fe_sync(&fe));
+			CHECK(raw_fe_sync(&fe));
 			CHECK(glue_port_state(port).has_device);
-			CHECK(fe_send(&fe, requests[i], 0, payload, sizeof(payload), fds, 2));
-			CHECK(fe_wait_closed(&fe));
+			CHECK(raw_fe_send(&fe, requests[i], 0, payload, sizeof(payload), fds, 2));
+			CHECK(raw_fe_wait_closed(&fe));
 		}
 		wait_gone(nb_fds);
 	}
 	/* RESET_OWNER is to be ignored. */
-	fe_connect(&fe, path);
-	fe_start(&fe);
-	CHECK(fe_send(&fe, 4, 0, NULL, 0, NULL, 0));
-	CHECK(fe_sync(&fe));
+	raw_fe_connect(&fe, path);
+	raw_fe_start(&fe);
+	CHECK(raw_fe_send(&fe, 4, 0, NULL, 0, NULL, 0));
+	CHECK(raw_fe_sync(&fe));
 	CHECK(glue_port_state(port).has_device);
 	wait_gone(nb_fds);
 	/* Longer than any message, or cut off by the end of the stream. */
 	for (uint32_t len = 633; len != 0; len = len == 633 ? 0xffffffff : 0) {
 		uint32_t hdr[3] = {1, 1, len};
 
-		fe_connect(&fe, path);
-		CHECK_EQ(send(fe.fd, hdr, sizeof(hdr), 0), sizeof(hdr));
-		CHECK(fe_wait_closed(&fe));
+		raw_fe_connect(&fe, path);
+		CHECK_EQ(send(fe.vu.fd, hdr, sizeof(hdr), 0), sizeof(hdr));
+		CHECK(raw_fe_wait_closed(&fe));
 		wait_gone(nb_fds);
 	}
 }
@@ -236,10 +235,10 @@ bad_memory_fds(void)
 	nb_fds = count_fds();
 	for (int i = 0; i < 6; i++) {
 		CHECK(fds[i] >= 0);
-		fe_connect(&fe, path);
-		fe_start(&fe);
-		CHECK(fe_send(&fe, 5, NEED_REPLY, table, sizeof(table), &fds[i], 1));
-		CHECK(fe_wait_closed(&fe));
+		raw_fe_connect(&fe, path);
+		raw_fe_start(&fe);
+		CHECK(raw_fe_send(&fe, 5, NEED_REPLY, table, sizeof(table), &fds[i], 1));
+		CHECK(raw_fe_wait_closed(&fe));
 		wait_gone(nb_fds);
 	}
 	for (int i = 0; i < 6; i++)
@@ -255,15 +254,15 @@ overlaps(void)
 	int fds[2] = {fe.memfd, fe.memfd};
 	int nb_fds = count_fds();
 
-	fe_connect(&fe, path);
-	CHECK(fe_send(&fe, 5, NEED_REPLY, table, sizeof(table), fds, 2));
-	CHECK(fe_wait_closed(&fe));
+	raw_fe_connect(&fe, path);
+	CHECK(raw_fe_send(&fe, 5, NEED_REPLY, table, sizeof(table), fds, 2));
+	CHECK(raw_fe_wait_closed(&fe));
 	wait_gone(nb_fds);
 	table[5] = 8192;
 	table[7] = ADDR;
-	fe_connect(&fe, path);
-	CHECK(fe_send(&fe, 5, 0, table, sizeof(table), fds, 2));
-	CHECK(fe_sync(&fe));
+	raw_fe_connect(&fe, path);
+	CHECK(raw_fe_send(&fe, 5, 0, table, sizeof(table), fds, 2));
+	CHECK(raw_fe_sync(&fe));
 	wait_gone(nb_fds);
 }
 
@@ -274,9 +273,9 @@ overlaps(void)
 static void
 rings_outside(void)
 {
-	const uint64_t end = ADDR + FE_MEM_LEN;
+	const uint64_t end = ADDR + RAW_FE_MEM_LEN;
 	const uint64_t good[3] = {
-		ADDR + fe_desc_off(0), ADDR + fe_used_off(0), ADDR + fe_avail_off(0)};
+		ADDR + raw_fe_desc_off(0), ADDR + raw_fe_used_off(0), ADDR + raw_fe_avail_off(0)};
 	const uint64_t bad[] = {0, 1, ADDR - 1, end - 1, end - 4, end - 200, end, end + 4096,
 		UINT64_MAX, UINT64_MAX - 4095, 1ull << 63};
 	int nb_fds = count_fds();
@@ -286,18 +285,18 @@ rings_outside(void)
 			uint64_t addr[5] = {0, good[0], good[1], good[2], 0};
 
 			addr[1 + part] = bad[i];
-			fe_connect(&fe, path);
+			raw_fe_connect(&fe, path);
 			/* First with a good ring, then on the live one. */
-			fe_start(&fe);
-			CHECK(fe_send(&fe, 9, 0, addr, sizeof(addr), NULL, 0));
-			CHECK(fe_sync(&fe));
+			raw_fe_start(&fe);
+			CHECK(raw_fe_send(&fe, 9, 0, addr, sizeof(addr), NULL, 0));
+			CHECK(raw_fe_sync(&fe));
 			CHECK(!glue_port_state(port).has_device);
-			CHECK(fe_set_mem_table(&fe, 2));
-			CHECK(fe_sync(&fe));
+			CHECK(raw_fe_set_mem_table(&fe, 2));
+			CHECK(raw_fe_sync(&fe));
 			CHECK(!glue_port_state(port).has_device);
 			/* And put right. */
-			CHECK(fe_set_addr(&fe, 0));
-			CHECK(fe_sync(&fe));
+			CHECK(raw_fe_set_addr(&fe, 0));
+			CHECK(raw_fe_sync(&fe));
 			CHECK(glue_port_state(port).has_device);
 			wait_gone(nb_fds);
 		}
@@ -307,13 +306,13 @@ rings_outside(void)
 		uint64_t addr[5] = {0, good[0], end - 4 - 8 * 128 - 2, good[2], 0};
 
 		addr[2] &= ~3ull;
-		fe_connect(&fe, path);
-		fe_start(&fe);
-		CHECK(fe_send(&fe, 9, 0, addr, sizeof(addr), NULL, 0));
-		CHECK(fe_sync(&fe));
+		raw_fe_connect(&fe, path);
+		raw_fe_start(&fe);
+		CHECK(raw_fe_send(&fe, 9, 0, addr, sizeof(addr), NULL, 0));
+		CHECK(raw_fe_sync(&fe));
 		CHECK(glue_port_state(port).has_device);
-		CHECK(fe_ring_state(&fe, 8, 0, size));
-		CHECK(fe_sync(&fe));
+		CHECK(raw_fe_ring_state(&fe, 8, 0, size));
+		CHECK(raw_fe_sync(&fe));
 		CHECK(!glue_port_state(port).has_device);
 		wait_gone(nb_fds);
 	}
@@ -325,14 +324,14 @@ no_size(void)
 {
 	int nb_fds = count_fds();
 
-	fe_connect(&fe, path);
-	for (int step = 0; step < FE_NB_STEPS; step++)
+	raw_fe_connect(&fe, path);
+	for (int step = 0; step < RAW_FE_NB_STEPS; step++)
 		if (step != 7)
-			CHECK(fe_step(&fe, step));
-	CHECK(fe_sync(&fe));
+			CHECK(raw_fe_step(&fe, step));
+	CHECK(raw_fe_sync(&fe));
 	CHECK(!glue_port_state(port).has_device);
-	CHECK(fe_ring_state(&fe, 8, 0, FE_RING_SIZE));
-	CHECK(fe_sync(&fe));
+	CHECK(raw_fe_ring_state(&fe, 8, 0, RAW_FE_RING_SIZE));
+	CHECK(raw_fe_sync(&fe));
 	CHECK(glue_port_state(port).has_device);
 	wait_gone(nb_fds);
 }
@@ -343,8 +342,8 @@ full_call_fd(void)
 {
 	int nb_fds = count_fds();
 
-	fe_connect(&fe, path);
-	fe_start(&fe);
+	raw_fe_connect(&fe, path);
+	raw_fe_start(&fe);
 	GLUE_WAIT(port, st.has_device);
 	CHECK_EQ(eventfd_write(fe.call_fd[0], UINT64_MAX - 1), 0);
 	CHECK(!glue_port_call(port, 0));
@@ -371,17 +370,17 @@ random_bytes(uint32_t *seed)
 {
 	uint32_t request = next_random(seed) % 45;
 	uint32_t payload[10];
+	unsigned int nb_fds;
 	int fds[8];
-	int nb_fds;
 
 	for (int i = 0; i < 8; i++)
 		fds[i] = i % 2 == 0 ? fe.memfd : fe.kick_fd[0];
 	for (int i = 0; i < 10; i++)
 		payload[i] = next_random(seed);
-	nb_fds = (int)(next_random(seed) % 9);
+	nb_fds = next_random(seed) % 9;
 	if ((request >= 8 && request <= 11) || request == 18 || request == 32)
 		nb_fds = 0;
-	return fe_send(
+	return raw_fe_send(
 		&fe, request, next_random(seed) & 8, payload, next_random(seed) % 41, fds, nb_fds);
 }
 
@@ -396,31 +395,31 @@ random_message(uint32_t *seed)
 
 	switch (next_random(seed) % 16) {
 	case 0:
-		return fe_set_mem_table(&fe, 1 + (int)(next_random(seed) % 8));
+		return raw_fe_set_mem_table(&fe, 1 + next_random(seed) % 8);
 	case 1:
-		return fe_set_addr(&fe, (int)q);
+		return raw_fe_set_addr(&fe, (int)q);
 	case 2:
 		for (int i = 1; i < 4; i++)
-			addr[i] = ADDR + next_random(seed) % (FE_MEM_LEN + 8192);
-		return fe_send(&fe, 9, NEED_REPLY, addr, sizeof(addr), NULL, 0);
+			addr[i] = ADDR + next_random(seed) % (RAW_FE_MEM_LEN + 8192);
+		return raw_fe_send(&fe, 9, NEED_REPLY, addr, sizeof(addr), NULL, 0);
 	case 3:
-		return fe_set_fd(&fe, 12, q, value == 1 ? -1 : fe.kick_fd[q]);
+		return raw_fe_set_fd(&fe, 12, q, value == 1 ? -1 : fe.kick_fd[q]);
 	case 4:
-		return fe_set_fd(&fe, 13, q, value == 1 ? -1 : fe.call_fd[q]);
+		return raw_fe_set_fd(&fe, 13, q, value == 1 ? -1 : fe.call_fd[q]);
 	case 5:
-		return fe_ring_state(&fe, 8, q, value % 5 == 0 ? FE_RING_SIZE : value);
+		return raw_fe_ring_state(&fe, 8, q, value % 5 == 0 ? RAW_FE_RING_SIZE : value);
 	case 6:
-		return fe_ring_state(&fe, 10, q, value);
+		return raw_fe_ring_state(&fe, 10, q, value);
 	case 7:
-		return fe_ring_state(&fe, 18, q, value % 4 != 0);
+		return raw_fe_ring_state(&fe, 18, q, value % 4 != 0);
 	case 8:
-		return fe_get_base(&fe, q) >= 0;
+		return raw_fe_get_base(&fe, q) >= 0;
 	case 9:
-		return fe_set_features(&fe, 1ull << 32 | (uint64_t)(value % 8) << 28);
+		return raw_fe_set_features(&fe, 1ull << 32 | (uint64_t)(value % 8) << 28);
 	case 10:
 		return next_random(seed) % 4 != 0 || random_bytes(seed);
 	default:
-		return fe_step(&fe, (int)(next_random(seed) % FE_NB_STEPS));
+		return raw_fe_step(&fe, (int)(next_random(seed) % RAW_FE_NB_STEPS));
 	}
 }
 
@@ -434,9 +433,9 @@ random_orders(void)
 
 	fe.lenient = true;
 	for (int round = 0; round < 400; round++) {
-		fe_connect(&fe, path);
-		for (int step = 0; round % 4 != 0 && step < FE_NB_STEPS; step++)
-			CHECK(fe_step(&fe, step));
+		raw_fe_connect(&fe, path);
+		for (int step = 0; round % 4 != 0 && step < RAW_FE_NB_STEPS; step++)
+			CHECK(raw_fe_step(&fe, step));
 		for (int i = 0; i < 40; i++)
 			if (!random_message(&seed))
 				break;
@@ -468,7 +467,7 @@ main(int argc, char **argv)
 	glue_port_init();
 	port = glue_port_new(&conf);
 	CHECK_EQ(vhost_attach(port), 0);
-	fe_init(&fe);
+	raw_fe_init(&fe);
 
 	serve_once(count_fds());
 	RUN(malformed);
@@ -480,7 +479,7 @@ main(int argc, char **argv)
 	RUN(full_call_fd);
 	RUN(random_orders);
 
-	fe_cleanup(&fe);
+	raw_fe_cleanup(&fe);
 	vhost_detach(port);
 	glue_port_free(port);
 	CHECK_EQ(rmdir(dir), 0);

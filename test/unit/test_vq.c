@@ -3,15 +3,15 @@
 #include <errno.h>
 
 #include "check.h"
-#include "drv.h"
+#include "raw_ring.h"
 
 #define SIZE  16u
-#define TABLE (DRV_GPA0 + 0x8000 + 3) /* unaligned on purpose */
+#define TABLE (RAW_RING_GPA0 + 0x8000 + 3) /* unaligned on purpose */
 
 static struct vq_seg segs[VQ_CHAIN_MAX_SEGS];
 
 struct fix {
-	struct drv d;
+	struct raw_ring d;
 	struct vq vq;
 	struct vq_chain c;
 };
@@ -21,34 +21,35 @@ fix_open(struct fix *f, bool to_guest, uint16_t start_idx)
 {
 	struct vq_config cfg;
 
-	drv_create(&f->d, SIZE, false, start_idx);
-	cfg = drv_config(&f->d, to_guest);
+	raw_ring_create(&f->d, SIZE, false, start_idx);
+	cfg = raw_ring_config(&f->d, to_guest);
 	CHECK_EQ(vq_init(&f->vq, &cfg), 0);
 }
 
 static void
 fix_close(struct fix *f)
 {
-	drv_destroy(&f->d);
+	raw_ring_destroy(&f->d);
 }
 
 static void
 put_desc(struct fix *f, uint32_t idx, uint64_t addr, uint32_t len, uint16_t flags, uint16_t next)
 {
-	drv_put_desc(f->d.desc, idx, (struct drv_desc){addr, len, flags, next});
+	raw_ring_put_desc(f->d.desc, idx, (struct vfe_vring_desc){addr, len, flags, next});
 }
 
 static void
 put_entry(struct fix *f, uint32_t idx, uint64_t addr, uint32_t len, uint16_t flags, uint16_t next)
 {
-	drv_put_desc(drv_at(&f->d, TABLE), idx, (struct drv_desc){addr, len, flags, next});
+	raw_ring_put_desc(
+		raw_ring_at(&f->d, TABLE), idx, (struct vfe_vring_desc){addr, len, flags, next});
 }
 
 static void
 offer(struct fix *f, uint16_t head)
 {
-	drv_offer(&f->d, head);
-	drv_publish(&f->d);
+	raw_ring_offer(&f->d, head);
+	raw_ring_publish(&f->d);
 }
 
 static int
@@ -64,7 +65,7 @@ check_seg(const struct fix *f, uint16_t i, uint64_t gpa, uint32_t len)
 	CHECK(i < f->c.nb_segs);
 	CHECK_EQ(f->c.segs[i].gpa, gpa);
 	CHECK_EQ(f->c.segs[i].len, len);
-	CHECK(f->c.segs[i].va == drv_at(&f->d, gpa));
+	CHECK(f->c.segs[i].va == raw_ring_at(&f->d, gpa));
 }
 
 /* Offer head 0: it must be refused, handed back and seen by the driver; and the ring goes on. */
@@ -83,19 +84,19 @@ check_refused(struct fix *f, uint16_t nb_descs)
 	CHECK_EQ(f->vq.nb_in_flight, 1);
 	vq_return(&f->vq, f->c.id);
 	CHECK_EQ(f->vq.nb_in_flight, 0);
-	CHECK(!drv_take(&f->d, &id, &len)); /* staged only */
+	CHECK(!raw_ring_take(&f->d, &id, &len)); /* staged only */
 	CHECK(vq_flush(&f->vq));
-	CHECK(drv_take(&f->d, &id, &len));
+	CHECK(raw_ring_take(&f->d, &id, &len));
 	CHECK_EQ(id, 0);
 	CHECK_EQ(len, 0);
 
-	put_desc(f, 9, DRV_GPA0, 1, f->vq.to_guest ? DRV_WRITE : 0, 0);
+	put_desc(f, 9, RAW_RING_GPA0, 1, f->vq.to_guest ? VFE_DESC_WRITE : 0, 0);
 	offer(f, 9);
 	CHECK_EQ(pop(f), 1);
 	CHECK_EQ(f->c.id, 9);
 	vq_return(&f->vq, 9);
 	CHECK(vq_flush(&f->vq));
-	CHECK(drv_take(&f->d, &id, &len));
+	CHECK(raw_ring_take(&f->d, &id, &len));
 	CHECK_EQ(id, 9);
 }
 
@@ -106,11 +107,11 @@ init_refuses_nonsense(void)
 	struct vq_config cfg;
 	struct vq_config c;
 	struct gmem none = {.nb_regions = 0};
-	struct drv d;
+	struct raw_ring d;
 	struct vq vq;
 
-	drv_create(&d, SIZE, false, 0);
-	cfg = drv_config(&d, false);
+	raw_ring_create(&d, SIZE, false, 0);
+	cfg = raw_ring_config(&d, false);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		c = cfg;
 		c.size = (uint16_t)bad[i];
@@ -151,20 +152,20 @@ init_refuses_nonsense(void)
 		}
 		CHECK_EQ(vq_init(&vq, &c), -EINVAL);
 	}
-	drv_destroy(&d);
+	raw_ring_destroy(&d);
 }
 
 static void
 shapes_of_the_ring(void)
 {
 	for (unsigned int to_guest = 0; to_guest < 2; to_guest++) {
-		uint16_t w = to_guest ? DRV_WRITE : 0;
+		uint16_t w = to_guest ? VFE_DESC_WRITE : 0;
 		struct fix f;
 
 		fix_open(&f, to_guest, 0);
 		CHECK_EQ(pop(&f), 0);
 		/* One descriptor. */
-		put_desc(&f, 7, DRV_GPA0 + 5, 4096, w, 0xffff);
+		put_desc(&f, 7, RAW_RING_GPA0 + 5, 4096, w, 0xffff);
 		offer(&f, 7);
 		CHECK_EQ(pop(&f), 1);
 		CHECK_EQ(f.c.id, 7);
@@ -172,34 +173,34 @@ shapes_of_the_ring(void)
 		CHECK_EQ(f.c.nb_descs, 1);
 		CHECK_EQ(f.c.len, 4096);
 		CHECK(f.c.segs == segs);
-		check_seg(&f, 0, DRV_GPA0 + 5, 4096);
+		check_seg(&f, 0, RAW_RING_GPA0 + 5, 4096);
 		/* Three, in both regions, up to the last byte of each. */
-		put_desc(&f, 1, DRV_GPA0 + DRV_MEM0_LEN - 44, 44, w | DRV_NEXT, 15);
-		put_desc(&f, 15, DRV_GPA1 + DRV_MEM1_LEN - 1, 1, w | DRV_NEXT, 0);
-		put_desc(&f, 0, DRV_GPA0, DRV_MEM0_LEN, w, 3);
+		put_desc(&f, 1, RAW_RING_GPA0 + RAW_RING_MEM0_LEN - 44, 44, w | VFE_DESC_NEXT, 15);
+		put_desc(&f, 15, RAW_RING_GPA1 + RAW_RING_MEM1_LEN - 1, 1, w | VFE_DESC_NEXT, 0);
+		put_desc(&f, 0, RAW_RING_GPA0, RAW_RING_MEM0_LEN, w, 3);
 		offer(&f, 1);
 		CHECK_EQ(pop(&f), 1);
 		CHECK_EQ(f.c.id, 1);
 		CHECK_EQ(f.c.nb_segs, 3);
 		CHECK_EQ(f.c.nb_descs, 3);
-		CHECK_EQ(f.c.len, 45 + DRV_MEM0_LEN);
-		check_seg(&f, 0, DRV_GPA0 + DRV_MEM0_LEN - 44, 44);
-		check_seg(&f, 1, DRV_GPA1 + DRV_MEM1_LEN - 1, 1);
-		check_seg(&f, 2, DRV_GPA0, DRV_MEM0_LEN);
+		CHECK_EQ(f.c.len, 45 + RAW_RING_MEM0_LEN);
+		check_seg(&f, 0, RAW_RING_GPA0 + RAW_RING_MEM0_LEN - 44, 44);
+		check_seg(&f, 1, RAW_RING_GPA1 + RAW_RING_MEM1_LEN - 1, 1);
+		check_seg(&f, 2, RAW_RING_GPA0, RAW_RING_MEM0_LEN);
 		/* Empty descriptors are left out, wherever they say they are. */
-		put_desc(&f, 2, UINT64_MAX, 0, w | DRV_NEXT, 3);
-		put_desc(&f, 3, DRV_GPA1, 10, w | DRV_NEXT, 4);
+		put_desc(&f, 2, UINT64_MAX, 0, w | VFE_DESC_NEXT, 3);
+		put_desc(&f, 3, RAW_RING_GPA1, 10, w | VFE_DESC_NEXT, 4);
 		put_desc(&f, 4, 0, 0, w, 0);
 		offer(&f, 2);
 		CHECK_EQ(pop(&f), 1);
 		CHECK_EQ(f.c.id, 2);
 		CHECK_EQ(f.c.nb_segs, 1);
 		CHECK_EQ(f.c.nb_descs, 3);
-		check_seg(&f, 0, DRV_GPA1, 10);
+		check_seg(&f, 0, RAW_RING_GPA1, 10);
 		/* Every descriptor of the ring in one chain. */
 		for (uint16_t i = 0; i < SIZE; i++)
-			put_desc(&f, i, DRV_GPA0 + i, i + 1u,
-				(uint16_t)(w | (i < SIZE - 1 ? DRV_NEXT : 0)), i + 1);
+			put_desc(&f, i, RAW_RING_GPA0 + i, i + 1u,
+				(uint16_t)(w | (i < SIZE - 1 ? VFE_DESC_NEXT : 0)), i + 1);
 		offer(&f, 0);
 		CHECK_EQ(pop(&f), 1);
 		CHECK_EQ(f.c.nb_segs, SIZE);
@@ -215,58 +216,58 @@ static void
 shapes_of_tables(void)
 {
 	for (unsigned int to_guest = 0; to_guest < 2; to_guest++) {
-		uint16_t w = to_guest ? DRV_WRITE : 0;
+		uint16_t w = to_guest ? VFE_DESC_WRITE : 0;
 		struct fix f;
 
 		fix_open(&f, to_guest, 0);
 		/* A table of one, behind a descriptor whose WRITE flag means nothing. */
-		put_entry(&f, 0, DRV_GPA1 + 1, 44, w, 0xffff);
-		put_desc(&f, 3, TABLE, 16, DRV_INDIRECT, 0xffff);
-		put_desc(&f, 4, TABLE, 16, DRV_INDIRECT | DRV_WRITE, 0xffff);
+		put_entry(&f, 0, RAW_RING_GPA1 + 1, 44, w, 0xffff);
+		put_desc(&f, 3, TABLE, 16, VFE_DESC_INDIRECT, 0xffff);
+		put_desc(&f, 4, TABLE, 16, VFE_DESC_INDIRECT | VFE_DESC_WRITE, 0xffff);
 		for (uint16_t head = 3; head <= 4; head++) {
 			offer(&f, head);
 			CHECK_EQ(pop(&f), 1);
 			CHECK_EQ(f.c.id, head);
 			CHECK_EQ(f.c.nb_segs, 1);
 			CHECK_EQ(f.c.nb_descs, 1);
-			check_seg(&f, 0, DRV_GPA1 + 1, 44);
+			check_seg(&f, 0, RAW_RING_GPA1 + 1, 44);
 		}
 		/* A table larger than the ring, walked out of order, with empty entries. */
-		put_entry(&f, 0, DRV_GPA0, 1, w | DRV_NEXT, 40);
-		put_entry(&f, 40, DRV_GPA0 + 7, 2, w | DRV_NEXT, 20);
-		put_entry(&f, 20, 1, 0, w | DRV_NEXT, 1);
-		put_entry(&f, 1, DRV_GPA1, 3, w, 2);
-		put_desc(&f, 5, TABLE, 41 * 16, DRV_INDIRECT, 0);
+		put_entry(&f, 0, RAW_RING_GPA0, 1, w | VFE_DESC_NEXT, 40);
+		put_entry(&f, 40, RAW_RING_GPA0 + 7, 2, w | VFE_DESC_NEXT, 20);
+		put_entry(&f, 20, 1, 0, w | VFE_DESC_NEXT, 1);
+		put_entry(&f, 1, RAW_RING_GPA1, 3, w, 2);
+		put_desc(&f, 5, TABLE, 41 * 16, VFE_DESC_INDIRECT, 0);
 		offer(&f, 5);
 		CHECK_EQ(pop(&f), 1);
 		CHECK_EQ(f.c.nb_segs, 3);
 		CHECK_EQ(f.c.nb_descs, 1);
 		CHECK_EQ(f.c.len, 6);
-		check_seg(&f, 0, DRV_GPA0, 1);
-		check_seg(&f, 1, DRV_GPA0 + 7, 2);
-		check_seg(&f, 2, DRV_GPA1, 3);
+		check_seg(&f, 0, RAW_RING_GPA0, 1);
+		check_seg(&f, 1, RAW_RING_GPA0 + 7, 2);
+		check_seg(&f, 2, RAW_RING_GPA1, 3);
 		/* Plain descriptors first, the table last (2.7.5.3.2). */
-		put_desc(&f, 6, DRV_GPA1 + 100, 44, w | DRV_NEXT, 7);
-		put_desc(&f, 7, DRV_GPA1 + 200, 8, w | DRV_NEXT, 5);
+		put_desc(&f, 6, RAW_RING_GPA1 + 100, 44, w | VFE_DESC_NEXT, 7);
+		put_desc(&f, 7, RAW_RING_GPA1 + 200, 8, w | VFE_DESC_NEXT, 5);
 		offer(&f, 6);
 		CHECK_EQ(pop(&f), 1);
 		CHECK_EQ(f.c.id, 6);
 		CHECK_EQ(f.c.nb_segs, 5);
 		CHECK_EQ(f.c.nb_descs, 3);
 		CHECK_EQ(f.c.len, 44 + 8 + 6);
-		check_seg(&f, 1, DRV_GPA1 + 200, 8);
-		check_seg(&f, 2, DRV_GPA0, 1);
+		check_seg(&f, 1, RAW_RING_GPA1 + 200, 8);
+		check_seg(&f, 2, RAW_RING_GPA0, 1);
 		/* The longest chain. */
 		for (uint32_t i = 0; i < VQ_CHAIN_MAX_SEGS; i++)
-			put_entry(&f, i, DRV_GPA0 + i, 1,
-				(uint16_t)(w | (i + 1 < VQ_CHAIN_MAX_SEGS ? DRV_NEXT : 0)),
+			put_entry(&f, i, RAW_RING_GPA0 + i, 1,
+				(uint16_t)(w | (i + 1 < VQ_CHAIN_MAX_SEGS ? VFE_DESC_NEXT : 0)),
 				(uint16_t)(i + 1));
-		put_desc(&f, 8, TABLE, VQ_CHAIN_MAX_SEGS * 16, DRV_INDIRECT, 0);
+		put_desc(&f, 8, TABLE, VQ_CHAIN_MAX_SEGS * 16, VFE_DESC_INDIRECT, 0);
 		offer(&f, 8);
 		CHECK_EQ(pop(&f), 1);
 		CHECK_EQ(f.c.nb_segs, VQ_CHAIN_MAX_SEGS);
 		CHECK_EQ(f.c.len, VQ_CHAIN_MAX_SEGS);
-		check_seg(&f, VQ_CHAIN_MAX_SEGS - 1, DRV_GPA0 + VQ_CHAIN_MAX_SEGS - 1, 1);
+		check_seg(&f, VQ_CHAIN_MAX_SEGS - 1, RAW_RING_GPA0 + VQ_CHAIN_MAX_SEGS - 1, 1);
 		fix_close(&f);
 	}
 }
@@ -281,31 +282,31 @@ refused_in_the_ring(void)
 		uint16_t next;
 		uint16_t nb_descs;
 	} bad[] = {
-		{DRV_GPA0, 1, DRV_WRITE, 0, 1},                 /* wrong direction */
-		{DRV_GPA0, 0, DRV_WRITE, 0, 1},                 /* the same, and empty */
-		{DRV_GPA0, 0, 0, 0, 1},                         /* empty chain */
-		{DRV_GPA0 - 1, 1, 0, 0, 1},                     /* outside of memory */
-		{DRV_GPA0 - 1, 2, 0, 0, 1},                     /* from outside in */
-		{DRV_GPA0, DRV_MEM0_LEN + 1, 0, 0, 1},          /* from inside out */
-		{DRV_GPA0 + DRV_MEM0_LEN, 1, 0, 0, 1},          /* just behind */
-		{DRV_GPA1 + DRV_MEM1_LEN - 1, 2, 0, 0, 1},      /* the second region */
-		{UINT64_MAX, 2, 0, 0, 1},                       /* address + length wraps */
-		{UINT64_MAX - 0xfffffffe, UINT32_MAX, 0, 0, 1}, /* wraps to 0 */
-		{0, UINT32_MAX, 0, 0, 1},                       /* a great length */
-		{DRV_GPA0, 1, DRV_NEXT, SIZE, 1},               /* next just past the table */
-		{DRV_GPA0, 1, DRV_NEXT, 0xffff, 1},             /* next far past it */
-		{DRV_GPA0, 1, DRV_NEXT, 0, SIZE},               /* a loop of one */
-		{DRV_GPA0, 1, DRV_NEXT, 1, SIZE},               /* a loop of two */
-		{DRV_GPA0, 0, DRV_NEXT, 0, SIZE},               /* a loop of nothing */
+		{RAW_RING_GPA0, 1, VFE_DESC_WRITE, 0, 1},            /* wrong direction */
+		{RAW_RING_GPA0, 0, VFE_DESC_WRITE, 0, 1},            /* the same, and empty */
+		{RAW_RING_GPA0, 0, 0, 0, 1},                         /* empty chain */
+		{RAW_RING_GPA0 - 1, 1, 0, 0, 1},                     /* outside of memory */
+		{RAW_RING_GPA0 - 1, 2, 0, 0, 1},                     /* from outside in */
+		{RAW_RING_GPA0, RAW_RING_MEM0_LEN + 1, 0, 0, 1},     /* from inside out */
+		{RAW_RING_GPA0 + RAW_RING_MEM0_LEN, 1, 0, 0, 1},     /* just behind */
+		{RAW_RING_GPA1 + RAW_RING_MEM1_LEN - 1, 2, 0, 0, 1}, /* the second region */
+		{UINT64_MAX, 2, 0, 0, 1},                            /* address + length wraps */
+		{UINT64_MAX - 0xfffffffe, UINT32_MAX, 0, 0, 1},      /* wraps to 0 */
+		{0, UINT32_MAX, 0, 0, 1},                            /* a great length */
+		{RAW_RING_GPA0, 1, VFE_DESC_NEXT, SIZE, 1},          /* next just past the table */
+		{RAW_RING_GPA0, 1, VFE_DESC_NEXT, 0xffff, 1},        /* next far past it */
+		{RAW_RING_GPA0, 1, VFE_DESC_NEXT, 0, SIZE},          /* a loop of one */
+		{RAW_RING_GPA0, 1, VFE_DESC_NEXT, 1, SIZE},          /* a loop of two */
+		{RAW_RING_GPA0, 0, VFE_DESC_NEXT, 0, SIZE},          /* a loop of nothing */
 	};
 
 	for (unsigned int to_guest = 0; to_guest < 2; to_guest++) {
 		for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-			uint16_t turn = to_guest ? DRV_WRITE : 0;
+			uint16_t turn = to_guest ? VFE_DESC_WRITE : 0;
 			struct fix f;
 
 			fix_open(&f, to_guest, (uint16_t)(65530 + i));
-			put_desc(&f, 1, DRV_GPA0, 4, turn | DRV_NEXT, 0);
+			put_desc(&f, 1, RAW_RING_GPA0, 4, turn | VFE_DESC_NEXT, 0);
 			put_desc(&f, 0, bad[i].addr, bad[i].len, bad[i].flags ^ turn, bad[i].next);
 			/* A loop runs into the bound one descriptor after the last. */
 			check_refused(&f, bad[i].nb_descs == SIZE ? SIZE : 1);
@@ -318,38 +319,40 @@ static void
 refused_tables(void)
 {
 	static const struct {
-		struct drv_desc ring;
-		struct drv_desc first;
+		struct vfe_vring_desc ring;
+		struct vfe_vring_desc first;
 	} bad[] = {
 		/* INDIRECT with NEXT, odd lengths, nothing in it, outside of memory. */
-		{{TABLE, 32, DRV_INDIRECT | DRV_NEXT, 1}, {DRV_GPA0, 1, 0, 0}},
-		{{TABLE, 31, DRV_INDIRECT, 0}, {DRV_GPA0, 1, 0, 0}},
-		{{TABLE, 15, DRV_INDIRECT, 0}, {DRV_GPA0, 1, 0, 0}},
-		{{TABLE, 0, DRV_INDIRECT, 0}, {DRV_GPA0, 1, 0, 0}},
-		{{DRV_GPA0 + DRV_MEM0_LEN - 16, 32, DRV_INDIRECT, 0}, {DRV_GPA0, 1, 0, 0}},
-		{{DRV_GPA0 + DRV_MEM0_LEN - 1, 0, DRV_INDIRECT, 0}, {DRV_GPA0, 1, 0, 0}},
-		{{0, 16, DRV_INDIRECT, 0}, {DRV_GPA0, 1, 0, 0}},
-		{{UINT64_MAX - 15, 32, DRV_INDIRECT, 0}, {DRV_GPA0, 1, 0, 0}},
-		{{TABLE, 0xfffffff0u, DRV_INDIRECT, 0}, {DRV_GPA0, 1, 0, 0}},
+		{{TABLE, 32, VFE_DESC_INDIRECT | VFE_DESC_NEXT, 1}, {RAW_RING_GPA0, 1, 0, 0}},
+		{{TABLE, 31, VFE_DESC_INDIRECT, 0}, {RAW_RING_GPA0, 1, 0, 0}},
+		{{TABLE, 15, VFE_DESC_INDIRECT, 0}, {RAW_RING_GPA0, 1, 0, 0}},
+		{{TABLE, 0, VFE_DESC_INDIRECT, 0}, {RAW_RING_GPA0, 1, 0, 0}},
+		{{RAW_RING_GPA0 + RAW_RING_MEM0_LEN - 16, 32, VFE_DESC_INDIRECT, 0},
+			{RAW_RING_GPA0, 1, 0, 0}},
+		{{RAW_RING_GPA0 + RAW_RING_MEM0_LEN - 1, 0, VFE_DESC_INDIRECT, 0},
+			{RAW_RING_GPA0, 1, 0, 0}},
+		{{0, 16, VFE_DESC_INDIRECT, 0}, {RAW_RING_GPA0, 1, 0, 0}},
+		{{UINT64_MAX - 15, 32, VFE_DESC_INDIRECT, 0}, {RAW_RING_GPA0, 1, 0, 0}},
+		{{TABLE, 0xfffffff0u, VFE_DESC_INDIRECT, 0}, {RAW_RING_GPA0, 1, 0, 0}},
 		/* A table in a table, itself, a loop, a next past the end, direction, memory. */
-		{{TABLE, 32, DRV_INDIRECT, 0}, {TABLE + 64, 16, DRV_INDIRECT, 0}},
-		{{TABLE, 32, DRV_INDIRECT, 0}, {TABLE, 32, DRV_INDIRECT, 0}},
-		{{TABLE, 32, DRV_INDIRECT, 0}, {DRV_GPA0, 1, DRV_NEXT, 0}},
-		{{TABLE, 32, DRV_INDIRECT, 0}, {DRV_GPA0, 1, DRV_NEXT, 2}},
-		{{TABLE, 16, DRV_INDIRECT, 0}, {DRV_GPA0, 1, DRV_NEXT, 1}},
-		{{TABLE, 16, DRV_INDIRECT, 0}, {DRV_GPA0, 1, DRV_WRITE, 0}},
-		{{TABLE, 16, DRV_INDIRECT, 0}, {DRV_GPA0 - 1, 1, 0, 0}},
-		{{TABLE, 16, DRV_INDIRECT, 0}, {DRV_GPA0, 0, 0, 0}},
+		{{TABLE, 32, VFE_DESC_INDIRECT, 0}, {TABLE + 64, 16, VFE_DESC_INDIRECT, 0}},
+		{{TABLE, 32, VFE_DESC_INDIRECT, 0}, {TABLE, 32, VFE_DESC_INDIRECT, 0}},
+		{{TABLE, 32, VFE_DESC_INDIRECT, 0}, {RAW_RING_GPA0, 1, VFE_DESC_NEXT, 0}},
+		{{TABLE, 32, VFE_DESC_INDIRECT, 0}, {RAW_RING_GPA0, 1, VFE_DESC_NEXT, 2}},
+		{{TABLE, 16, VFE_DESC_INDIRECT, 0}, {RAW_RING_GPA0, 1, VFE_DESC_NEXT, 1}},
+		{{TABLE, 16, VFE_DESC_INDIRECT, 0}, {RAW_RING_GPA0, 1, VFE_DESC_WRITE, 0}},
+		{{TABLE, 16, VFE_DESC_INDIRECT, 0}, {RAW_RING_GPA0 - 1, 1, 0, 0}},
+		{{TABLE, 16, VFE_DESC_INDIRECT, 0}, {RAW_RING_GPA0, 0, 0, 0}},
 	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct fix f;
 
 		fix_open(&f, false, 0);
-		put_desc(&f, 1, DRV_GPA0, 1, 0, 0);
-		put_entry(&f, 1, DRV_GPA0, 1, 0, 0);
-		drv_put_desc(f.d.desc, 0, bad[i].ring);
-		drv_put_desc(drv_at(&f.d, TABLE), 0, bad[i].first);
+		put_desc(&f, 1, RAW_RING_GPA0, 1, 0, 0);
+		put_entry(&f, 1, RAW_RING_GPA0, 1, 0, 0);
+		raw_ring_put_desc(f.d.desc, 0, bad[i].ring);
+		raw_ring_put_desc(raw_ring_at(&f.d, TABLE), 0, bad[i].first);
 		check_refused(&f, 1);
 		fix_close(&f);
 	}
@@ -364,11 +367,12 @@ table_on_the_ring_itself(void)
 	uint8_t *ring;
 
 	fix_open(&f, false, 0);
-	ring = drv_at(&f.d, DRV_GPA0 + 0x4000);
-	cfg = drv_config(&f.d, false);
+	ring = raw_ring_at(&f.d, RAW_RING_GPA0 + 0x4000);
+	cfg = raw_ring_config(&f.d, false);
 	cfg.desc = ring;
 	CHECK_EQ(vq_init(&f.vq, &cfg), 0);
-	drv_put_desc(ring, 0, (struct drv_desc){DRV_GPA0 + 0x4000, 16, DRV_INDIRECT, 0});
+	raw_ring_put_desc(
+		ring, 0, (struct vfe_vring_desc){RAW_RING_GPA0 + 0x4000, 16, VFE_DESC_INDIRECT, 0});
 	offer(&f, 0);
 	CHECK_EQ(pop(&f), -EBADMSG);
 	vq_return(&f.vq, f.c.id);
@@ -382,9 +386,9 @@ refused_too_long(void)
 
 	fix_open(&f, false, 0);
 	for (uint32_t i = 0; i <= VQ_CHAIN_MAX_SEGS; i++)
-		put_entry(&f, i, DRV_GPA0, i % 2, i < VQ_CHAIN_MAX_SEGS ? DRV_NEXT : 0,
+		put_entry(&f, i, RAW_RING_GPA0, i % 2, i < VQ_CHAIN_MAX_SEGS ? VFE_DESC_NEXT : 0,
 			(uint16_t)(i + 1));
-	put_desc(&f, 0, TABLE, (VQ_CHAIN_MAX_SEGS + 1) * 16, DRV_INDIRECT, 0);
+	put_desc(&f, 0, TABLE, (VQ_CHAIN_MAX_SEGS + 1) * 16, VFE_DESC_INDIRECT, 0);
 	check_refused(&f, 1);
 	fix_close(&f);
 }
@@ -396,11 +400,11 @@ refused_without_the_feature(void)
 	struct fix f;
 
 	fix_open(&f, false, 0);
-	cfg = drv_config(&f.d, false);
+	cfg = raw_ring_config(&f.d, false);
 	cfg.indirect = false;
 	CHECK_EQ(vq_init(&f.vq, &cfg), 0);
-	put_entry(&f, 0, DRV_GPA0, 1, 0, 0);
-	put_desc(&f, 0, TABLE, 16, DRV_INDIRECT, 0);
+	put_entry(&f, 0, RAW_RING_GPA0, 1, 0, 0);
+	put_desc(&f, 0, TABLE, 16, VFE_DESC_INDIRECT, 0);
 	check_refused(&f, 1);
 	fix_close(&f);
 }
@@ -418,10 +422,10 @@ length_saturates(void)
 	mem->nb_regions = 1;
 	/* Never touched: only the arithmetic counts. */
 	mem->regions[0] = (struct gmem_region){.gpa = 0, .len = 1ull << 40, .va = f.d.mem0};
-	cfg = drv_config(&f.d, false);
+	cfg = raw_ring_config(&f.d, false);
 	cfg.mem = mem;
 	CHECK_EQ(vq_init(&f.vq, &cfg), 0);
-	put_desc(&f, 0, 0, UINT32_MAX, DRV_NEXT, 1);
+	put_desc(&f, 0, 0, UINT32_MAX, VFE_DESC_NEXT, 1);
 	put_desc(&f, 1, 0, UINT32_MAX, 0, 0);
 	offer(&f, 0);
 	CHECK_EQ(pop(&f), 1);
@@ -439,24 +443,24 @@ broken_ring_stays_broken(void)
 		struct fix f;
 
 		fix_open(&f, false, start);
-		put_desc(&f, 3, DRV_GPA0, 1, 0, 0);
+		put_desc(&f, 3, RAW_RING_GPA0, 1, 0, 0);
 		offer(&f, 3);
 		offer(&f, 3);
 		CHECK_EQ(pop(&f), 1);
 		CHECK_EQ(pop(&f), 1);
 		switch (kind) {
 		case 0: /* one more than there can be: two are in flight */
-			drv_set_avail_idx(&f.d, (uint16_t)(start + SIZE + 1));
+			raw_ring_set_avail_idx(&f.d, (uint16_t)(start + SIZE + 1));
 			break;
 		case 1: /* backwards */
-			drv_set_avail_idx(&f.d, (uint16_t)(start + 1));
+			raw_ring_set_avail_idx(&f.d, (uint16_t)(start + 1));
 			break;
 		case 2:
-			drv_set_avail_idx(&f.d, (uint16_t)(start + 0x8000));
+			raw_ring_set_avail_idx(&f.d, (uint16_t)(start + 0x8000));
 			break;
 		case 3: /* one more than there can be: staged entries still count */
 			vq_return(&f.vq, 3);
-			drv_set_avail_idx(&f.d, (uint16_t)(start + SIZE + 1));
+			raw_ring_set_avail_idx(&f.d, (uint16_t)(start + SIZE + 1));
 			break;
 		case 4:
 			offer(&f, SIZE);
@@ -468,7 +472,7 @@ broken_ring_stays_broken(void)
 		CHECK_EQ(vq_nb_avail(&f.vq, SIZE), 1);
 		CHECK_EQ(pop(&f), -EPROTO);
 		CHECK_EQ(f.vq.last_avail, (uint16_t)(start + 2));
-		drv_set_avail_idx(&f.d, (uint16_t)(start + 3));
+		raw_ring_set_avail_idx(&f.d, (uint16_t)(start + 3));
 		CHECK_EQ(pop(&f), -EPROTO);
 		CHECK_EQ(vq_nb_avail(&f.vq, 1), 0);
 		CHECK(!vq_kick_enable(&f.vq));
@@ -488,10 +492,10 @@ full_ring_is_no_jump(void)
 	struct fix f;
 
 	fix_open(&f, false, 65530);
-	put_desc(&f, 3, DRV_GPA0, 1, 0, 0);
+	put_desc(&f, 3, RAW_RING_GPA0, 1, 0, 0);
 	for (unsigned int i = 0; i < SIZE; i++)
-		drv_offer(&f.d, 3);
-	drv_publish(&f.d);
+		raw_ring_offer(&f.d, 3);
+	raw_ring_publish(&f.d);
 	CHECK_EQ(vq_nb_avail(&f.vq, SIZE), SIZE);
 	for (unsigned int i = 0; i < SIZE; i++)
 		CHECK_EQ(pop(&f), 1);
@@ -515,7 +519,7 @@ rewind_is_exact(void)
 
 	fix_open(&f, true, 65533);
 	for (uint16_t i = 0; i < 6; i++) {
-		put_desc(&f, i, DRV_GPA0 + i, 1, i == 4 ? 0 : DRV_WRITE, 0);
+		put_desc(&f, i, RAW_RING_GPA0 + i, 1, i == 4 ? 0 : VFE_DESC_WRITE, 0);
 		offer(&f, i);
 	}
 	for (uint16_t i = 0; i < 4; i++)
@@ -528,7 +532,7 @@ rewind_is_exact(void)
 	CHECK_EQ(vq_nb_avail(&f.vq, 1), 4);
 	vq_rewind(&f.vq, 0);
 	/* Read afresh: the driver may have changed it meanwhile. */
-	put_desc(&f, 4, DRV_GPA1, 77, DRV_WRITE, 0);
+	put_desc(&f, 4, RAW_RING_GPA1, 77, VFE_DESC_WRITE, 0);
 	for (uint16_t i = 2; i < 6; i++) {
 		CHECK_EQ(pop(&f), 1);
 		CHECK_EQ(f.c.id, i);
@@ -536,7 +540,7 @@ rewind_is_exact(void)
 	vq_push(&f.vq, &f.c, 1);
 	CHECK_EQ(pop(&f), 0);
 	vq_flush(&f.vq);
-	CHECK(drv_take(&f.d, &id, &len));
+	CHECK(raw_ring_take(&f.d, &id, &len));
 	CHECK_EQ(id, 5);
 	CHECK_EQ(len, 1);
 	CHECK_EQ(f.vq.nb_in_flight, 5);
@@ -555,20 +559,20 @@ handed_back_in_any_order(void)
 	fix_open(&f, true, 65534);
 	for (unsigned int round = 0; round < 3; round++) {
 		for (uint16_t i = 0; i < 5; i++) {
-			put_desc(&f, i, DRV_GPA0 + i, 1000, DRV_WRITE, 0);
+			put_desc(&f, i, RAW_RING_GPA0 + i, 1000, VFE_DESC_WRITE, 0);
 			offer(&f, i);
 			CHECK_EQ(vq_pop(&f.vq, &chains[i], segs + i), 1);
 		}
 		for (uint16_t i = 0; i < 5; i++)
 			vq_push(&f.vq, &chains[order[i]], 100u * order[i] + round);
-		CHECK_EQ(drv_used_idx(&f.d), (uint16_t)(65534 + 5 * round));
+		CHECK_EQ(raw_ring_used_idx(&f.d), (uint16_t)(65534 + 5 * round));
 		CHECK(vq_flush(&f.vq));
 		for (uint16_t i = 0; i < 5; i++) {
-			CHECK(drv_take(&f.d, &id, &len));
+			CHECK(raw_ring_take(&f.d, &id, &len));
 			CHECK_EQ(id, order[i]);
 			CHECK_EQ(len, 100u * order[i] + round);
 		}
-		CHECK(!drv_take(&f.d, &id, &len));
+		CHECK(!raw_ring_take(&f.d, &id, &len));
 	}
 	fix_close(&f);
 }
@@ -580,7 +584,7 @@ nb_avail_looks_when_needed(void)
 	struct fix f;
 
 	fix_open(&f, false, 65535);
-	put_desc(&f, 0, DRV_GPA0, 1, 0, 0);
+	put_desc(&f, 0, RAW_RING_GPA0, 1, 0, 0);
 	CHECK_EQ(vq_nb_avail(&f.vq, 1), 0);
 	offer(&f, 0);
 	CHECK_EQ(vq_nb_avail(&f.vq, 0), 0);
@@ -589,7 +593,7 @@ nb_avail_looks_when_needed(void)
 	CHECK_EQ(vq_nb_avail(&f.vq, 1), 1);
 	CHECK_EQ(vq_nb_avail(&f.vq, 2), 2);
 	/* A jump adds nothing to what is known. */
-	drv_set_avail_idx(&f.d, 40000);
+	raw_ring_set_avail_idx(&f.d, 40000);
 	CHECK_EQ(vq_nb_avail(&f.vq, SIZE), 2);
 	CHECK_EQ(pop(&f), 1);
 	CHECK_EQ(pop(&f), 1);

@@ -3,14 +3,14 @@
 #include <errno.h>
 
 #include "check.h"
-#include "drv.h"
+#include "raw_ring.h"
 
 #define SIZE 256u
 
 static struct vq_seg segs[VQ_CHAIN_MAX_SEGS];
 
 struct fix {
-	struct drv d;
+	struct raw_ring d;
 	struct vq vq;
 };
 
@@ -19,9 +19,9 @@ fix_open(struct fix *f, bool event_idx, bool notify_on_empty, uint16_t start_idx
 {
 	struct vq_config cfg;
 
-	drv_create(&f->d, SIZE, event_idx, start_idx);
-	drv_put_desc(f->d.desc, 0, (struct drv_desc){DRV_GPA0, 64, 0, 0});
-	cfg = drv_config(&f->d, false);
+	raw_ring_create(&f->d, SIZE, event_idx, start_idx);
+	raw_ring_put_desc(f->d.desc, 0, (struct vfe_vring_desc){RAW_RING_GPA0, 64, 0, 0});
+	cfg = raw_ring_config(&f->d, false);
 	cfg.notify_on_empty = notify_on_empty;
 	CHECK_EQ(vq_init(&f->vq, &cfg), 0);
 }
@@ -36,15 +36,15 @@ turn(struct fix *f, unsigned int nb)
 	bool notify;
 
 	for (unsigned int i = 0; i < nb; i++)
-		drv_offer(&f->d, 0);
-	drv_publish(&f->d);
+		raw_ring_offer(&f->d, 0);
+	raw_ring_publish(&f->d);
 	for (unsigned int i = 0; i < nb; i++) {
 		CHECK_EQ(vq_pop(&f->vq, &c, segs), 1);
 		vq_return(&f->vq, c.id);
 	}
 	notify = vq_flush(&f->vq);
 	CHECK(!vq_flush(&f->vq)); /* nothing staged since */
-	while (drv_take(&f->d, &id, &len))
+	while (raw_ring_take(&f->d, &id, &len))
 		nb--;
 	CHECK_EQ(nb, 0);
 	return notify;
@@ -58,15 +58,15 @@ flags_suppress(void)
 	fix_open(&f, false, false, 65500);
 	CHECK(!vq_flush(&f.vq));
 	for (unsigned int i = 0; i < 100; i++) {
-		drv_set_avail_flags(&f.d, 0);
+		raw_ring_set_avail_flags(&f.d, 0);
 		CHECK(turn(&f, 1 + i % 7));
-		drv_set_avail_flags(&f.d, 1);
+		raw_ring_set_avail_flags(&f.d, 1);
 		CHECK(!turn(&f, 1 + i % 7));
 		/* Bits that have no meaning say nothing. */
-		drv_set_avail_flags(&f.d, 0xfffe);
+		raw_ring_set_avail_flags(&f.d, 0xfffe);
 		CHECK(turn(&f, 1));
 	}
-	drv_destroy(&f.d);
+	raw_ring_destroy(&f.d);
 }
 
 /* Every distance between the index and used_event, for every burst: counted, not computed. */
@@ -82,13 +82,13 @@ used_event_decides(void)
 
 				fix_open(&f, true, false, start);
 				/* The first is always told: nobody knows what was before. */
-				drv_set_used_event(&f.d, (uint16_t)(start + 30000));
+				raw_ring_set_used_event(&f.d, (uint16_t)(start + 30000));
 				CHECK(turn(&f, 1));
 				start++;
-				drv_set_used_event(&f.d, (uint16_t)(start + dist));
+				raw_ring_set_used_event(&f.d, (uint16_t)(start + dist));
 				want = dist >= 0 && dist < (int)nb;
 				CHECK_EQ(turn(&f, nb), want);
-				drv_destroy(&f.d);
+				raw_ring_destroy(&f.d);
 			}
 		}
 	}
@@ -102,12 +102,12 @@ flags_mean_nothing_with_event_idx(void)
 
 	fix_open(&f, true, false, 10);
 	CHECK(turn(&f, 1));
-	drv_set_avail_flags(&f.d, 1);
-	drv_set_used_event(&f.d, 11);
+	raw_ring_set_avail_flags(&f.d, 1);
+	raw_ring_set_used_event(&f.d, 11);
 	CHECK(turn(&f, 1));
-	drv_set_avail_flags(&f.d, 0);
+	raw_ring_set_avail_flags(&f.d, 0);
 	CHECK(!turn(&f, 1));
-	drv_destroy(&f.d);
+	raw_ring_destroy(&f.d);
 }
 
 /* Several rounds over the wrap: a driver that asks for every 100th is told every 100th. */
@@ -120,7 +120,7 @@ event_every_hundredth(void)
 
 	fix_open(&f, true, false, 0);
 	CHECK(turn(&f, 1));
-	drv_set_used_event(&f.d, next);
+	raw_ring_set_used_event(&f.d, next);
 	for (uint32_t i = 1; i < 200001; i++) {
 		bool told = turn(&f, 1);
 
@@ -128,11 +128,11 @@ event_every_hundredth(void)
 		if (told) {
 			nb_told++;
 			next += 100;
-			drv_set_used_event(&f.d, next);
+			raw_ring_set_used_event(&f.d, next);
 		}
 	}
 	CHECK_EQ(nb_told, 2000);
-	drv_destroy(&f.d);
+	raw_ring_destroy(&f.d);
 }
 
 /* Out of chains: told although the driver asked for silence; chains left: not. */
@@ -146,29 +146,29 @@ on_empty(void)
 		fix_open(&f, event_idx, true, 65530);
 		turn(&f, 1);
 		for (unsigned int i = 0; i < 20; i++) {
-			drv_set_avail_flags(&f.d, 1);
-			drv_set_used_event(&f.d, (uint16_t)(f.d.avail_idx + 1000));
+			raw_ring_set_avail_flags(&f.d, 1);
+			raw_ring_set_used_event(&f.d, (uint16_t)(f.d.vr.avail_idx + 1000));
 			CHECK(turn(&f, 3));
 			for (unsigned int k = 0; k < 3; k++)
-				drv_offer(&f.d, 0);
-			drv_publish(&f.d);
+				raw_ring_offer(&f.d, 0);
+			raw_ring_publish(&f.d);
 			for (unsigned int k = 0; k < 3; k++) {
 				CHECK_EQ(vq_pop(&f.vq, &c, segs), 1);
 				vq_return(&f.vq, c.id);
 				CHECK_EQ(vq_flush(&f.vq), k == 2);
 			}
 			/* A chain that came in meanwhile counts, though nobody looked. */
-			drv_offer(&f.d, 0);
-			drv_publish(&f.d);
+			raw_ring_offer(&f.d, 0);
+			raw_ring_publish(&f.d);
 			CHECK_EQ(vq_pop(&f.vq, &c, segs), 1);
-			drv_offer(&f.d, 0);
-			drv_publish(&f.d);
+			raw_ring_offer(&f.d, 0);
+			raw_ring_publish(&f.d);
 			vq_return(&f.vq, c.id);
 			CHECK(!vq_flush(&f.vq));
 			/* Rewound is not taken. */
 			CHECK_EQ(vq_pop(&f.vq, &c, segs), 1);
-			drv_offer(&f.d, 0);
-			drv_publish(&f.d);
+			raw_ring_offer(&f.d, 0);
+			raw_ring_publish(&f.d);
 			CHECK_EQ(vq_pop(&f.vq, &c, segs), 1);
 			vq_rewind(&f.vq, 1);
 			vq_return(&f.vq, c.id);
@@ -176,11 +176,11 @@ on_empty(void)
 			CHECK_EQ(vq_pop(&f.vq, &c, segs), 1);
 			vq_return(&f.vq, c.id);
 			CHECK(vq_flush(&f.vq));
-			f.d.seen_idx = drv_used_idx(&f.d);
+			f.d.vr.used_idx = raw_ring_used_idx(&f.d);
 		}
 		/* Nothing staged: nothing to tell, however empty it is. */
 		CHECK(!vq_flush(&f.vq));
-		drv_destroy(&f.d);
+		raw_ring_destroy(&f.d);
 	}
 }
 
@@ -190,20 +190,20 @@ kicks_by_flags(void)
 	struct fix f;
 
 	fix_open(&f, false, false, 65535);
-	CHECK_EQ(drv_used_flags(&f.d), 0); /* vq_init() wrote nothing */
-	CHECK(drv_publish_kick(&f.d));
+	CHECK_EQ(raw_ring_used_flags(&f.d), 0); /* vq_init() wrote nothing */
+	CHECK(raw_ring_publish_kick(&f.d));
 	vq_kick_disable(&f.vq);
-	CHECK(!drv_publish_kick(&f.d));
+	CHECK(!raw_ring_publish_kick(&f.d));
 	vq_kick_disable(&f.vq);
-	CHECK(!drv_publish_kick(&f.d));
+	CHECK(!raw_ring_publish_kick(&f.d));
 	CHECK(!vq_kick_enable(&f.vq));
-	CHECK(drv_publish_kick(&f.d));
+	CHECK(raw_ring_publish_kick(&f.d));
 	/* What came in meanwhile is found behind the fence. */
 	vq_kick_disable(&f.vq);
-	drv_offer(&f.d, 0);
-	CHECK(!drv_publish_kick(&f.d));
+	raw_ring_offer(&f.d, 0);
+	CHECK(!raw_ring_publish_kick(&f.d));
 	CHECK(vq_kick_enable(&f.vq));
-	drv_destroy(&f.d);
+	raw_ring_destroy(&f.d);
 }
 
 static void
@@ -217,12 +217,12 @@ kicks_by_index(void)
 		bool kick;
 
 		CHECK(!vq_kick_enable(&f.vq));
-		CHECK_EQ(drv_avail_event(&f.d), f.vq.last_avail);
-		drv_offer(&f.d, 0);
-		CHECK(drv_publish_kick(&f.d));
+		CHECK_EQ(raw_ring_avail_event(&f.d), f.vq.last_avail);
+		raw_ring_offer(&f.d, 0);
+		CHECK(raw_ring_publish_kick(&f.d));
 		/* It holds for one kick. */
-		drv_offer(&f.d, 0);
-		CHECK(!drv_publish_kick(&f.d));
+		raw_ring_offer(&f.d, 0);
+		CHECK(!raw_ring_publish_kick(&f.d));
 		CHECK(vq_kick_enable(&f.vq));
 		CHECK_EQ(vq_pop(&f.vq, &c, segs), 1);
 		vq_return(&f.vq, c.id);
@@ -232,14 +232,14 @@ kicks_by_index(void)
 		/* Asked for and then not needed: the next is not told. */
 		CHECK(!vq_kick_enable(&f.vq));
 		vq_kick_disable(&f.vq);
-		drv_offer(&f.d, 0);
-		kick = drv_publish_kick(&f.d);
+		raw_ring_offer(&f.d, 0);
+		kick = raw_ring_publish_kick(&f.d);
 		CHECK(!kick);
 		CHECK_EQ(vq_pop(&f.vq, &c, segs), 1);
 		vq_return(&f.vq, c.id);
 		vq_flush(&f.vq);
 	}
-	drv_destroy(&f.d);
+	raw_ring_destroy(&f.d);
 }
 
 /* A daemon that takes a ring over from another finds whatever that one left. */
@@ -251,15 +251,15 @@ takes_over_a_silent_ring(void)
 
 	fix_open(&f, false, false, 7);
 	vq_kick_disable(&f.vq);
-	cfg = drv_config(&f.d, false);
+	cfg = raw_ring_config(&f.d, false);
 	CHECK_EQ(vq_init(&f.vq, &cfg), 0);
-	CHECK_EQ(drv_used_flags(&f.d), 1);
+	CHECK_EQ(raw_ring_used_flags(&f.d), 1);
 	CHECK(!vq_kick_enable(&f.vq));
-	CHECK_EQ(drv_used_flags(&f.d), 0);
+	CHECK_EQ(raw_ring_used_flags(&f.d), 0);
 	CHECK_EQ(vq_init(&f.vq, &cfg), 0);
 	vq_kick_disable(&f.vq);
-	CHECK_EQ(drv_used_flags(&f.d), 1);
-	drv_destroy(&f.d);
+	CHECK_EQ(raw_ring_used_flags(&f.d), 1);
+	raw_ring_destroy(&f.d);
 }
 
 int

@@ -6,7 +6,8 @@
 #include <errno.h>
 
 #include "check.h"
-#include "drv.h"
+#include "raw_ring.h"
+#include "rnd.h"
 
 #define MAX_SIZE     1024u
 #define MAX_ENTRIES  24u /* data descriptors of a chain */
@@ -31,7 +32,7 @@ struct popped {
 };
 
 struct model {
-	struct drv d;
+	struct raw_ring d;
 	struct vq vq;
 	uint64_t rnd;
 	bool to_guest;
@@ -62,24 +63,24 @@ static struct vq_seg segs[VQ_CHAIN_MAX_SEGS];
 static uint32_t
 below(struct model *m, uint32_t bound)
 {
-	return drv_random_below(&m->rnd, bound);
+	return rnd_below(&m->rnd, bound);
 }
 
 /* Make a good descriptor of data; sometimes empty, and then with any address. */
-static struct drv_desc
+static struct vfe_vring_desc
 random_data(struct model *m, struct spec *s)
 {
-	struct drv_desc d = {.flags = m->to_guest ? DRV_WRITE : 0};
+	struct vfe_vring_desc d = {.flags = m->to_guest ? VFE_DESC_WRITE : 0};
 
 	d.len = below(m, 5) == 0 ? 0 : 1 + below(m, below(m, 2) ? 64 : 70000);
-	d.next = (uint16_t)drv_random(&m->rnd);
+	d.next = (uint16_t)rnd_next(&m->rnd);
 	if (d.len == 0) {
-		d.addr = drv_random(&m->rnd);
+		d.gpa = rnd_next(&m->rnd);
 		return d;
 	}
-	d.addr = below(m, 2) ? DRV_GPA0 + below(m, DRV_MEM0_LEN - d.len + 1)
-			     : DRV_GPA1 + below(m, DRV_MEM1_LEN - d.len + 1);
-	s->gpa[s->nb_segs] = d.addr;
+	d.gpa = below(m, 2) ? RAW_RING_GPA0 + below(m, RAW_RING_MEM0_LEN - d.len + 1)
+			    : RAW_RING_GPA1 + below(m, RAW_RING_MEM1_LEN - d.len + 1);
+	s->gpa[s->nb_segs] = d.gpa;
 	s->seg_len[s->nb_segs] = d.len;
 	s->nb_segs++;
 	s->len += d.len;
@@ -88,54 +89,56 @@ random_data(struct model *m, struct spec *s)
 
 /* Break one of nb linked descriptors (entries of a table of nb_entries; at[] says which). */
 static void
-spoil(struct model *m, struct drv_desc *descs, uint32_t nb, uint16_t first, uint32_t nb_entries)
+spoil(struct model *m, struct vfe_vring_desc *descs, uint32_t nb, uint16_t first,
+	uint32_t nb_entries)
 {
-	struct drv_desc *d = &descs[below(m, nb)];
-	struct drv_desc *last = &descs[nb - 1];
+	struct vfe_vring_desc *d = &descs[below(m, nb)];
+	struct vfe_vring_desc *last = &descs[nb - 1];
 
 	switch (below(m, 6)) {
 	case 0:
-		d->flags ^= DRV_WRITE;
+		d->flags ^= VFE_DESC_WRITE;
 		break;
 	case 1:
-		d->addr = DRV_GPA1 + DRV_MEM1_LEN - 3;
+		d->gpa = RAW_RING_GPA1 + RAW_RING_MEM1_LEN - 3;
 		d->len = 4 + below(m, 1000);
 		break;
 	case 2:
-		d->addr = UINT64_MAX - below(m, 100);
+		d->gpa = UINT64_MAX - below(m, 100);
 		d->len = 102 + below(m, 0xfffff000u);
 		break;
 	case 3:
-		last->flags |= DRV_NEXT;
+		last->flags |= VFE_DESC_NEXT;
 		last->next = first;
 		break;
 	case 4:
-		last->flags |= DRV_NEXT;
+		last->flags |= VFE_DESC_NEXT;
 		last->next = (uint16_t)(nb_entries + below(m, 65536 - nb_entries));
 		break;
 	case 5:
-		last->flags |= DRV_NEXT | DRV_INDIRECT;
+		last->flags |= VFE_DESC_NEXT | VFE_DESC_INDIRECT;
 		break;
 	}
 }
 
 static void
-link_descs(struct drv_desc *descs, const uint16_t *at, uint32_t nb)
+link_descs(struct vfe_vring_desc *descs, const uint16_t *at, uint32_t nb)
 {
 	for (uint32_t i = 0; i + 1 < nb; i++) {
-		descs[i].flags |= DRV_NEXT;
+		descs[i].flags |= VFE_DESC_NEXT;
 		descs[i].next = at[i + 1];
 	}
 }
 
 /* Build a table behind the ring's descriptor ring_desc: entries in a random order. */
 static void
-build_table(struct model *m, struct spec *s, struct drv_desc *ring_desc, uint16_t slot, bool bad)
+build_table(
+	struct model *m, struct spec *s, struct vfe_vring_desc *ring_desc, uint16_t slot, bool bad)
 {
-	uint64_t gpa = DRV_GPA0 + (uint64_t)slot * TABLE_STRIDE;
+	uint64_t gpa = RAW_RING_GPA0 + (uint64_t)slot * TABLE_STRIDE;
 	uint32_t nb_entries = 1 + below(m, MAX_ENTRIES - s->nb_segs);
 	uint32_t nb = 1 + below(m, nb_entries);
-	struct drv_desc descs[MAX_ENTRIES];
+	struct vfe_vring_desc descs[MAX_ENTRIES];
 	uint16_t at[MAX_ENTRIES];
 
 	for (uint32_t i = 0; i < nb_entries; i++)
@@ -150,17 +153,17 @@ build_table(struct model *m, struct spec *s, struct drv_desc *ring_desc, uint16_
 	for (uint32_t i = 0; i < nb; i++)
 		descs[i] = random_data(m, s);
 	link_descs(descs, at, nb);
-	*ring_desc = (struct drv_desc){.addr = gpa,
+	*ring_desc = (struct vfe_vring_desc){.gpa = gpa,
 		.len = nb_entries * 16,
-		.flags = (uint16_t)(DRV_INDIRECT | (below(m, 2) ? DRV_WRITE : 0))};
+		.flags = (uint16_t)(VFE_DESC_INDIRECT | (below(m, 2) ? VFE_DESC_WRITE : 0))};
 	if (bad && below(m, 4) != 0)
 		spoil(m, descs, nb, 0, nb_entries);
 	else if (bad && below(m, 2))
-		ring_desc->flags |= DRV_NEXT;
+		ring_desc->flags |= VFE_DESC_NEXT;
 	else if (bad)
 		ring_desc->len -= 1 + below(m, 15);
 	for (uint32_t i = 0; i < nb; i++)
-		drv_put_desc(drv_at(&m->d, gpa), at[i], descs[i]);
+		raw_ring_put_desc(raw_ring_at(&m->d, gpa), at[i], descs[i]);
 }
 
 /* Put a random chain into the descriptor table. @return false when too few entries are free. */
@@ -171,7 +174,7 @@ build_chain(struct model *m, uint16_t *head)
 	bool table = below(m, 2) != 0;
 	bool bad = below(m, 100) < BAD_PERCENT;
 	uint32_t nb = nb_plain + table;
-	struct drv_desc descs[MAX_ENTRIES];
+	struct vfe_vring_desc descs[MAX_ENTRIES];
 	struct spec *s;
 
 	if (nb == 0 || nb > m->nb_free)
@@ -191,7 +194,7 @@ build_chain(struct model *m, uint16_t *head)
 	if (bad && !table)
 		spoil(m, descs, nb, *head, m->d.size);
 	for (uint32_t i = 0; i < nb; i++)
-		drv_put_desc(m->d.desc, s->descs[i], descs[i]);
+		raw_ring_put_desc(m->d.desc, s->descs[i], descs[i]);
 	s->good = !bad && s->nb_segs != 0;
 	return true;
 }
@@ -203,10 +206,10 @@ op_offer(struct model *m)
 
 	if (!build_chain(m, &head))
 		return;
-	drv_offer(&m->d, head);
+	raw_ring_offer(&m->d, head);
 	m->offered[m->nb_offered++] = head;
 	if (below(m, 3) != 0) {
-		drv_publish(&m->d);
+		raw_ring_publish(&m->d);
 		m->nb_visible = m->nb_offered;
 	}
 }
@@ -236,7 +239,7 @@ op_pop(struct model *m)
 		for (uint16_t i = 0; i < c.nb_segs; i++) {
 			CHECK_EQ(segs[i].gpa, s->gpa[i]);
 			CHECK_EQ(segs[i].len, s->seg_len[i]);
-			CHECK(segs[i].va == drv_at(&m->d, s->gpa[i]));
+			CHECK(segs[i].va == raw_ring_at(&m->d, s->gpa[i]));
 		}
 	} else {
 		CHECK_EQ(c.nb_segs, 0);
@@ -321,11 +324,11 @@ op_flush(struct model *m)
 	uint32_t len;
 	bool due;
 
-	CHECK(!drv_take(&m->d, &id, &len));
+	CHECK(!raw_ring_take(&m->d, &id, &len));
 	m->avail_flags = (uint16_t)below(m, 2);
 	m->used_event = (uint16_t)(m->flushed_idx + below(m, 12) - 4);
-	drv_set_avail_flags(&m->d, m->avail_flags);
-	drv_set_used_event(&m->d, m->used_event);
+	raw_ring_set_avail_flags(&m->d, m->avail_flags);
+	raw_ring_set_used_event(&m->d, m->used_event);
 	due = notification_due(m);
 	CHECK_EQ(vq_flush(&m->vq), due);
 	if (m->nb_staged != 0)
@@ -333,14 +336,14 @@ op_flush(struct model *m)
 	for (uint32_t i = 0; i < m->nb_staged; i++) {
 		struct spec *s = &m->specs[m->staged[i].head];
 
-		CHECK(drv_take(&m->d, &id, &len));
+		CHECK(raw_ring_take(&m->d, &id, &len));
 		CHECK_EQ(id, m->staged[i].head);
 		CHECK_EQ(len, m->written[i]);
 		s->in_use = false;
 		for (uint16_t k = 0; k < s->nb_descs; k++)
 			m->free_descs[m->nb_free++] = s->descs[k];
 	}
-	CHECK(!drv_take(&m->d, &id, &len));
+	CHECK(!raw_ring_take(&m->d, &id, &len));
 	m->flushed_idx = (uint16_t)(m->flushed_idx + m->nb_staged);
 	m->nb_staged = 0;
 }
@@ -360,8 +363,8 @@ play(uint64_t *rnd, uint32_t size, uint32_t nb_ops)
 	m->notify_on_empty = below(m, 4) == 0;
 	start = (uint16_t)below(m, 65536);
 	m->flushed_idx = start;
-	drv_create(&m->d, size, m->event_idx, start);
-	cfg = drv_config(&m->d, m->to_guest);
+	raw_ring_create(&m->d, size, m->event_idx, start);
+	cfg = raw_ring_config(&m->d, m->to_guest);
 	cfg.notify_on_empty = m->notify_on_empty;
 	CHECK_EQ(vq_init(&m->vq, &cfg), 0);
 	m->nb_free = size;
@@ -395,7 +398,7 @@ play(uint64_t *rnd, uint32_t size, uint32_t nb_ops)
 	}
 	*rnd = m->rnd;
 	nb_popped = m->nb_popped;
-	drv_destroy(&m->d);
+	raw_ring_destroy(&m->d);
 	free(m);
 	return nb_popped;
 }
@@ -403,11 +406,11 @@ play(uint64_t *rnd, uint32_t size, uint32_t nb_ops)
 int
 main(void)
 {
-	uint64_t rnd = drv_seed();
+	uint64_t rnd = rnd_seed();
 
 	/* Enough for the indices to wrap several times in one game. */
 	CHECK(play(&rnd, 128, 2000000) > 4 * 65536);
 	for (uint32_t i = 0; i < 300; i++)
-		play(&rnd, 1u << drv_random_below(&rnd, 11), 3000);
+		play(&rnd, 1u << rnd_below(&rnd, 11), 3000);
 	return 0;
 }

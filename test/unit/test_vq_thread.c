@@ -10,14 +10,14 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "drv.h"
+#include "raw_ring.h"
 
 #define SIZE      8u
 #define NB_CHAINS 200000u
 #define WAIT_MS   30000
 
 struct world {
-	struct drv d;
+	struct raw_ring d;
 	struct vq vq;
 	int kick_fd;
 	int call_fd;
@@ -84,7 +84,7 @@ take_all(struct world *w, uint32_t nb_taken)
 	uint32_t len;
 	uint32_t v;
 
-	while (drv_take(&w->d, &id, &len)) {
+	while (raw_ring_take(&w->d, &id, &len)) {
 		CHECK_EQ(id, (nb_taken + nb) % SIZE);
 		CHECK_EQ(len, 4);
 		memcpy(&v, w->d.mem0 + 64 * id, 4);
@@ -107,11 +107,11 @@ driver(struct world *w, bool event_idx)
 			uint32_t v = stamp(nb_offered);
 
 			memcpy(w->d.mem0 + 64 * (nb_offered % SIZE), &v, 4);
-			drv_offer(&w->d, (uint16_t)(nb_offered % SIZE));
+			raw_ring_offer(&w->d, (uint16_t)(nb_offered % SIZE));
 			nb_offered++;
 			nb++;
 		}
-		if (nb != 0 && drv_publish_kick(&w->d))
+		if (nb != 0 && raw_ring_publish_kick(&w->d))
 			wake(w->kick_fd);
 		nb = take_all(w, nb_taken);
 		nb_taken += nb;
@@ -119,13 +119,13 @@ driver(struct world *w, bool event_idx)
 			continue;
 		/* Ask to be told, look again, sleep. */
 		if (event_idx)
-			drv_set_used_event(&w->d, w->d.seen_idx);
+			raw_ring_set_used_event(&w->d, w->d.vr.used_idx);
 		else
-			drv_set_avail_flags(&w->d, 0);
-		if (drv_used_idx(&w->d) == w->d.seen_idx)
+			raw_ring_set_avail_flags(&w->d, 0);
+		if (raw_ring_used_idx(&w->d) == w->d.vr.used_idx)
 			sleep_on(w->call_fd);
 		if (!event_idx)
-			drv_set_avail_flags(&w->d, 1);
+			raw_ring_set_avail_flags(&w->d, 1);
 	}
 }
 
@@ -136,11 +136,12 @@ run(bool event_idx)
 	struct vq_config cfg;
 	pthread_t thread;
 
-	drv_create(&w.d, SIZE, event_idx, 65000);
-	cfg = drv_config(&w.d, true);
+	raw_ring_create(&w.d, SIZE, event_idx, 65000);
+	cfg = raw_ring_config(&w.d, true);
 	CHECK_EQ(vq_init(&w.vq, &cfg), 0);
 	for (uint16_t i = 0; i < SIZE; i++)
-		drv_put_desc(w.d.desc, i, (struct drv_desc){DRV_GPA0 + 64 * i, 4, DRV_WRITE, 0});
+		raw_ring_put_desc(w.d.desc, i,
+			(struct vfe_vring_desc){RAW_RING_GPA0 + 64 * i, 4, VFE_DESC_WRITE, 0});
 	w.kick_fd = eventfd(0, EFD_CLOEXEC);
 	w.call_fd = eventfd(0, EFD_CLOEXEC);
 	CHECK(w.kick_fd >= 0 && w.call_fd >= 0);
@@ -149,7 +150,7 @@ run(bool event_idx)
 	CHECK_EQ(pthread_join(thread, NULL), 0);
 	close(w.kick_fd);
 	close(w.call_fd);
-	drv_destroy(&w.d);
+	raw_ring_destroy(&w.d);
 }
 
 int

@@ -10,8 +10,8 @@
 
 #include "control/watch.h"
 #include "data/lcore.h"
-#include "lcore/lcore_msg.h"
 #include "data/vsock_switch.h"
+#include "lcore/lcore_msg.h"
 
 /* Of an lcore, as of the last look. */
 struct watched {

@@ -14,8 +14,8 @@
 #include "host/host_recv.h"
 #include "host/host_send.h"
 #include "lcore/conn_timer.h"
-#include "lcore/lcore_port.h"
 #include "lcore/host_job.h"
+#include "lcore/lcore_port.h"
 #include "wire/credit.h"
 
 /* Host ports of connections that host programs begin: above what guests listen on by habit. */
