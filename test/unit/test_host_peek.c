@@ -2,6 +2,7 @@
 /* The last message of a program that closes behind it, while we look at the socket all the time. */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -28,8 +29,10 @@ program(void *arg)
 
 		if (fd == -2)
 			return NULL;
-		if (fd < 0)
+		if (fd < 0) {
+			sched_yield();
 			continue;
+		}
 		pause = pause * 1103515245u + 12345u;
 		for (volatile uint32_t i = 0; i < (pause >> 16 & 0xff); i++)
 			;
@@ -63,7 +66,7 @@ round_once(void)
 		seen = true;
 	}
 	while (__atomic_load_n(&program_fd, __ATOMIC_ACQUIRE) != -1)
-		;
+		sched_yield();
 	close(fds[0]);
 	return seen;
 }

@@ -21,6 +21,9 @@
 
 static char dir[] = "/tmp/vdev_XXXXXX";
 
+/* Stays connected to a device: its messages wake the library's thread, which then sees new sockets. */
+static struct raw_fe waker;
+
 static bool
 exists(const char *name)
 {
@@ -43,12 +46,17 @@ plug(const char *name, const char *fmt)
 static void
 command_line(void)
 {
+	char path[64];
+
 	/* Two of the seven devices are good; they wait for the switch. */
 	CHECK_EQ(vdev_nb_failed(), 5);
 	CHECK_EQ(glue_port_nb(), 2);
 	CHECK(!exists("a.sock") && !exists("b.sock"));
 	CHECK_EQ(vdev_start_all(), 0);
 	CHECK(exists("a.sock") && exists("b.sock"));
+	snprintf(path, sizeof(path), "%s/a.sock", dir);
+	raw_fe_init(&waker);
+	raw_fe_connect(&waker, path);
 }
 
 static void *
@@ -62,6 +70,7 @@ hotplug(void *arg)
 	for (int i = 0; i < 3; i++) {
 		CHECK_EQ(plug("vsock_vhost7", "iface=%s/c.sock,cid=7"), 0);
 		CHECK_EQ(glue_port_nb(), 3);
+		CHECK(raw_fe_sync(&waker));
 		raw_fe_connect(&fe, path);
 		raw_fe_start(&fe);
 		CHECK_EQ(rte_eal_hotplug_remove("vdev", "vsock_vhost7"), 0);
@@ -111,6 +120,7 @@ bad_plugs(void)
 static void
 stop_and_fail(void)
 {
+	raw_fe_cleanup(&waker);
 	vdev_stop_all();
 	CHECK_EQ(glue_port_nb(), 0);
 	CHECK(!exists("a.sock") && !exists("b.sock"));

@@ -6,41 +6,21 @@
  * served.
  */
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <rte_eal.h>
-
 #include "check.h"
-#include "glue_port.h"
+#include "glue.h"
 #include "raw_fe.h"
-#include "ring/gmem_guard.h"
-#include "vhost/vhost.h"
 
 #define NEED_REPLY VFE_VU_NEED_REPLY
 #define ADDR       RAW_FE_ADDR
 
-static char dir[] = "/tmp/vhost_hostile_XXXXXX";
-static char path[PORT_PATH_LEN];
 static struct port *port;
 static struct raw_fe fe;
 static unsigned int nb_gone;
-
-static int
-count_fds(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	int nb = 0;
-
-	CHECK(d != NULL);
-	while (readdir(d) != NULL)
-		nb++;
-	closedir(d);
-	return nb;
-}
 
 /* The end of a front end, and everything of it with it. */
 static void
@@ -49,18 +29,14 @@ wait_gone(int nb_fds)
 	raw_fe_close(&fe);
 	nb_gone++;
 	GLUE_WAIT(port, st.nb_gone == nb_gone && !st.has_device);
-	for (int i = 0; count_fds() != nb_fds; i++) {
-		if (i == 5000)
-			CHECK_EQ(count_fds(), nb_fds);
-		usleep(1000);
-	}
+	glue_wait_fds(nb_fds);
 }
 
 /* Somebody decent is served. */
 static void
 serve_once(int nb_fds)
 {
-	raw_fe_connect(&fe, path);
+	raw_fe_connect(&fe, glue_path);
 	raw_fe_start(&fe);
 	GLUE_WAIT(port, st.has_device);
 	wait_gone(nb_fds);
@@ -143,7 +119,7 @@ malformed(void)
 		{5, 40, 1, {1, UINT64_MAX, 4096, ADDR, 0}},
 		{5, 40, 1, {1, 0, 4096, UINT64_MAX - 4094, 0}},
 	};
-	int nb_fds = count_fds();
+	int nb_fds = glue_count_fds();
 
 	for (size_t i = 0; i < sizeof(msgs) / sizeof(msgs[0]); i++) {
 		for (uint32_t flags = 0; flags <= NEED_REPLY; flags += NEED_REPLY) {
@@ -151,7 +127,7 @@ malformed(void)
 
 			for (int k = 0; k < 8; k++)
 				fds[k] = fe.memfd;
-			raw_fe_connect(&fe, path);
+			raw_fe_connect(&fe, glue_path);
 			for (int step = 0; step < RAW_FE_NB_STEPS && i % 2 == 0; step++)
 				CHECK(raw_fe_step(&fe, step));
 			CHECK(raw_fe_send(&fe, msgs[i].request, flags, msgs[i].payload, msgs[i].len,
@@ -172,14 +148,14 @@ not_offered(void)
 {
 	static const uint32_t requests[] = {0, 6, 7, 19, 20, 21, 22, 23, 25, 26, 27, 28, 29, 30, 31,
 		32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 100, 0xffffffff};
-	int nb_fds = count_fds();
+	int nb_fds = glue_count_fds();
 	uint8_t payload[64] = {0};
 
 	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
 		int fds[2] = {fe.memfd, fe.call_fd[0]};
 		uint32_t reply[5];
 
-		raw_fe_connect(&fe, path);
+		raw_fe_connect(&fe, glue_path);
 		raw_fe_start(&fe);
 		/* The library itself loses the fds of an inflight message without rings. */
 		CHECK(raw_fe_send(&fe, requests[i], NEED_REPLY, payload, sizeof(payload), fds,
@@ -199,7 +175,7 @@ not_offered(void)
 		wait_gone(nb_fds);
 	}
 	/* RESET_OWNER is to be ignored. */
-	raw_fe_connect(&fe, path);
+	raw_fe_connect(&fe, glue_path);
 	raw_fe_start(&fe);
 	CHECK(raw_fe_send(&fe, 4, 0, NULL, 0, NULL, 0));
 	CHECK(raw_fe_sync(&fe));
@@ -209,7 +185,7 @@ not_offered(void)
 	for (uint32_t len = 633; len != 0; len = len == 633 ? 0xffffffff : 0) {
 		uint32_t hdr[3] = {1, 1, len};
 
-		raw_fe_connect(&fe, path);
+		raw_fe_connect(&fe, glue_path);
 		CHECK_EQ(send(fe.vu.fd, hdr, sizeof(hdr), 0), sizeof(hdr));
 		CHECK(raw_fe_wait_closed(&fe));
 		wait_gone(nb_fds);
@@ -221,7 +197,7 @@ static void
 bad_memory_fds(void)
 {
 	const uint64_t table[5] = {1, 0, 4096, ADDR, 0};
-	int nb_fds = count_fds();
+	int nb_fds = glue_count_fds();
 	int fds[6] = {-1};
 	int p[2];
 
@@ -232,10 +208,10 @@ bad_memory_fds(void)
 	fds[3] = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
 	fds[4] = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	fds[5] = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	nb_fds = count_fds();
+	nb_fds = glue_count_fds();
 	for (int i = 0; i < 6; i++) {
 		CHECK(fds[i] >= 0);
-		raw_fe_connect(&fe, path);
+		raw_fe_connect(&fe, glue_path);
 		raw_fe_start(&fe);
 		CHECK(raw_fe_send(&fe, 5, NEED_REPLY, table, sizeof(table), &fds[i], 1));
 		CHECK(raw_fe_wait_closed(&fe));
@@ -252,15 +228,15 @@ overlaps(void)
 {
 	uint64_t table[9] = {2, 0, 8192, ADDR, 0, 4096, 8192, ADDR + 8192, 0};
 	int fds[2] = {fe.memfd, fe.memfd};
-	int nb_fds = count_fds();
+	int nb_fds = glue_count_fds();
 
-	raw_fe_connect(&fe, path);
+	raw_fe_connect(&fe, glue_path);
 	CHECK(raw_fe_send(&fe, 5, NEED_REPLY, table, sizeof(table), fds, 2));
 	CHECK(raw_fe_wait_closed(&fe));
 	wait_gone(nb_fds);
 	table[5] = 8192;
 	table[7] = ADDR;
-	raw_fe_connect(&fe, path);
+	raw_fe_connect(&fe, glue_path);
 	CHECK(raw_fe_send(&fe, 5, 0, table, sizeof(table), fds, 2));
 	CHECK(raw_fe_sync(&fe));
 	wait_gone(nb_fds);
@@ -278,14 +254,14 @@ rings_outside(void)
 		ADDR + raw_fe_desc_off(0), ADDR + raw_fe_used_off(0), ADDR + raw_fe_avail_off(0)};
 	const uint64_t bad[] = {0, 1, ADDR - 1, end - 1, end - 4, end - 200, end, end + 4096,
 		UINT64_MAX, UINT64_MAX - 4095, 1ull << 63};
-	int nb_fds = count_fds();
+	int nb_fds = glue_count_fds();
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		for (int part = 0; part < 3; part++) {
 			uint64_t addr[5] = {0, good[0], good[1], good[2], 0};
 
 			addr[1 + part] = bad[i];
-			raw_fe_connect(&fe, path);
+			raw_fe_connect(&fe, glue_path);
 			/* First with a good ring, then on the live one. */
 			raw_fe_start(&fe);
 			CHECK(raw_fe_send(&fe, 9, 0, addr, sizeof(addr), NULL, 0));
@@ -306,7 +282,7 @@ rings_outside(void)
 		uint64_t addr[5] = {0, good[0], end - 4 - 8 * 128 - 2, good[2], 0};
 
 		addr[2] &= ~3ull;
-		raw_fe_connect(&fe, path);
+		raw_fe_connect(&fe, glue_path);
 		raw_fe_start(&fe);
 		CHECK(raw_fe_send(&fe, 9, 0, addr, sizeof(addr), NULL, 0));
 		CHECK(raw_fe_sync(&fe));
@@ -322,9 +298,9 @@ rings_outside(void)
 static void
 no_size(void)
 {
-	int nb_fds = count_fds();
+	int nb_fds = glue_count_fds();
 
-	raw_fe_connect(&fe, path);
+	raw_fe_connect(&fe, glue_path);
 	for (int step = 0; step < RAW_FE_NB_STEPS; step++)
 		if (step != 7)
 			CHECK(raw_fe_step(&fe, step));
@@ -340,9 +316,9 @@ no_size(void)
 static void
 full_call_fd(void)
 {
-	int nb_fds = count_fds();
+	int nb_fds = glue_count_fds();
 
-	raw_fe_connect(&fe, path);
+	raw_fe_connect(&fe, glue_path);
 	raw_fe_start(&fe);
 	GLUE_WAIT(port, st.has_device);
 	CHECK_EQ(eventfd_write(fe.call_fd[0], UINT64_MAX - 1), 0);
@@ -427,13 +403,13 @@ random_message(uint32_t *seed)
 static void
 random_orders(void)
 {
-	int nb_fds = count_fds();
+	int nb_fds = glue_count_fds();
 	uint32_t seed = 0x2545f491;
 	unsigned int nb_up = glue_port_state(port).nb_up;
 
 	fe.lenient = true;
 	for (int round = 0; round < 400; round++) {
-		raw_fe_connect(&fe, path);
+		raw_fe_connect(&fe, glue_path);
 		for (int step = 0; round % 4 != 0 && step < RAW_FE_NB_STEPS; step++)
 			CHECK(raw_fe_step(&fe, step));
 		for (int i = 0; i < 40; i++)
@@ -448,28 +424,13 @@ random_orders(void)
 }
 
 int
-main(int argc, char **argv)
+main(void)
 {
-	char prefix[40], program[] = "test", no_huge[] = "--no-huge", mem[] = "-m";
-	char mem_len[] = "64", no_pci[] = "--no-pci", list[] = "-l", cpus[] = "0";
-	char no_tel[] = "--no-telemetry";
-	char *eal[] = {program, no_huge, mem, mem_len, no_pci, list, cpus, no_tel, prefix, NULL};
-	struct port_conf conf = {.name = "vsock_vhost0", .cid = 3};
-
-	(void)argc;
-	(void)argv;
-	snprintf(prefix, sizeof(prefix), "--file-prefix=hostile%d", (int)getpid());
-	CHECK(rte_eal_init(9, eal) >= 0);
-	CHECK(mkdtemp(dir) != NULL);
-	snprintf(path, sizeof(path), "%s/a.sock", dir);
-	snprintf(conf.iface, sizeof(conf.iface), "%s", path);
-	CHECK_EQ(gmem_guard_init(), 0);
-	glue_port_init();
-	port = glue_port_new(&conf);
-	CHECK_EQ(vhost_attach(port), 0);
+	glue_init();
+	port = glue_attach(glue_path, 3, false);
 	raw_fe_init(&fe);
 
-	serve_once(count_fds());
+	serve_once(glue_count_fds());
 	RUN(malformed);
 	RUN(not_offered);
 	RUN(bad_memory_fds);
@@ -480,9 +441,7 @@ main(int argc, char **argv)
 	RUN(random_orders);
 
 	raw_fe_cleanup(&fe);
-	vhost_detach(port);
-	glue_port_free(port);
-	CHECK_EQ(rmdir(dir), 0);
-	rte_eal_cleanup();
+	glue_detach(port);
+	glue_fini();
 	return 0;
 }
