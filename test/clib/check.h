@@ -4,7 +4,7 @@
 
 /**
  * @file
- * Assertions of the unit tests: the first that fails prints where and what, and ends the program
+ * Assertions of the C tests. The first that fails prints its place and values, and ends the program
  * with status 1.
  */
 
@@ -52,6 +52,7 @@
 		fn();                                                                              \
 	} while (0)
 
+/** Behind CHECK_EQ(). */
 static inline void
 check_eq(const char *file, int line, const char *what, int64_t got, int64_t want)
 {
@@ -62,6 +63,7 @@ check_eq(const char *file, int line, const char *what, int64_t got, int64_t want
 	exit(1);
 }
 
+/** Behind CHECK_MEM(). */
 static inline void
 check_mem(
 	const char *file, int line, const char *what, const void *got, const void *want, size_t len)

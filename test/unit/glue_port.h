@@ -32,6 +32,7 @@ void glue_port_init(void);
 /** A port without a switch; conf is copied. */
 struct port *glue_port_new(const struct port_conf *conf);
 
+/** Frees the port, which must not have a device. */
 void glue_port_free(struct port *port);
 
 /** Ports that exist. */

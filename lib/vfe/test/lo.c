@@ -12,6 +12,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "lo_vhost.h"
+#include "lo_ring.h"
+#include "lo_host.h"
+
 #define MAX_QUEUED 256u
 #define IDLE_MS    1
 

@@ -5,7 +5,9 @@
 /**
  * @file
  * A small vhost-user-vsock back end for the tests of the front end: one thread, plain C, correct
- * and slow. It can be told to do one thing wrong, so that the tests see whether it is noticed.
+ * and slow. It can do one thing wrong, so that the tests see whether lib/vfe and pktgen notice.
+ *
+ * Context: lo_start() and lo_stop() by the test. All else belongs to the back end's thread.
  */
 
 #include <pthread.h>
@@ -133,31 +135,22 @@ struct lo {
 	pthread_t thread;
 };
 
-/* Guests get the CIDs 3, 4, ... Returns when the sockets listen. */
+/**
+ * Starts the back end. Guests get the CIDs 3, 4, and so on.
+ *
+ * @param conf copied; its strings must outlive the back end
+ * @return 0 when the sockets listen, or -errno
+ */
 int lo_start(const struct lo_conf *conf, struct lo **out);
+
+/** Stops the thread, closes and removes the sockets, and frees everything. */
 void lo_stop(struct lo *lo);
 
-/* lo_vhost.c: one message of a front end. @return -1: the connection is over. */
-int lo_vhost_message(struct lo_guest *guest);
-void lo_vhost_gone(struct lo_guest *guest);
-void *lo_va(const struct lo_guest *guest, uint64_t gpa, uint64_t len);
-
-/* lo_ring.c */
-void lo_ring_set_base(struct lo_guest *guest, struct lo_ring *ring, uint32_t base);
-uint32_t lo_ring_base(const struct lo_ring *ring);
-bool lo_ring_pop(struct lo_guest *guest, struct lo_ring *ring, struct lo_chain *chain);
-void lo_ring_push(struct lo_ring *ring, uint16_t head, uint32_t len);
-void lo_ring_call(struct lo_guest *guest, struct lo_ring *ring);
-/* Asks for kicks. @return whether there is work already */
-bool lo_ring_arm(struct lo_guest *guest, struct lo_ring *ring);
-void lo_ring_disarm(struct lo_guest *guest, struct lo_ring *ring);
-
-/* lo_host.c */
-void lo_host_packet(struct lo_guest *guest, const struct vfe_hdr *hdr, const uint8_t *payload);
-bool lo_host_poll(struct lo *lo);
-void lo_host_drop(struct lo *lo, struct lo_guest *guest);
-
-/* lo.c */
+/**
+ * Queues a packet to a guest. Context: the back end's thread.
+ *
+ * @param payload hdr->len bytes, which are copied; NULL: none
+ */
 void lo_send(struct lo_guest *guest, const struct vfe_hdr *hdr, const void *payload);
 
 #endif /* LO_H */

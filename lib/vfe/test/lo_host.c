@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "lo.h"
+#include "lo_host.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -4,6 +4,9 @@
 #include <assert.h>
 #include <string.h>
 
+#include "lo_vhost.h"
+#include "lo_ring.h"
+
 struct packed_desc {
 	uint64_t gpa;
 	uint32_t len;
@@ -26,7 +29,7 @@ is_avail(const struct lo_ring *ring, uint16_t idx)
 static void
 pop_table(struct lo_guest *guest, const struct packed_desc *head, struct lo_chain *chain)
 {
-	const uint8_t *table = lo_va(guest, head->gpa, head->len);
+	const uint8_t *table = lo_vhost_va(guest, head->gpa, head->len);
 	struct packed_desc desc;
 	uint32_t off;
 

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "lo_packed.h"
+#include "lo_ring.h"
 
 #include <assert.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "lo_vhost.h"
+#include "lo_packed.h"
 
 struct desc {
 	uint64_t gpa;
@@ -22,7 +25,7 @@ void
 lo_ring_add_desc(const struct lo_guest *guest, struct lo_chain *chain, uint64_t gpa, uint32_t len,
 	bool to_guest)
 {
-	const struct iovec iov = {.iov_base = lo_va(guest, gpa, len), .iov_len = len};
+	const struct iovec iov = {.iov_base = lo_vhost_va(guest, gpa, len), .iov_len = len};
 
 	assert(iov.iov_base != NULL);
 	if (to_guest) {
@@ -75,7 +78,7 @@ lo_ring_pop(struct lo_guest *guest, struct lo_ring *ring, struct lo_chain *chain
 	for (;;) {
 		memcpy(&desc, table + 16u * i, sizeof(desc));
 		if (desc.flags & 4) {
-			table = lo_va(guest, desc.gpa, desc.len);
+			table = lo_vhost_va(guest, desc.gpa, desc.len);
 			assert(table != NULL);
 			i = 0;
 			continue;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "lo.h"
+#include "lo_vhost.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "vfe_vu_msg.h"
+#include "lo_ring.h"
 
 #define ALL_FEATURES                                                                               \
 	(VFE_F_STREAM | VFE_F_SEQPACKET | VFE_F_INDIRECT_DESC | VFE_F_EVENT_IDX |                  \
@@ -27,7 +28,7 @@ struct message {
 } __attribute__((packed));
 
 void *
-lo_va(const struct lo_guest *guest, uint64_t gpa, uint64_t len)
+lo_vhost_va(const struct lo_guest *guest, uint64_t gpa, uint64_t len)
 {
 	unsigned int i;
 
