@@ -5,7 +5,6 @@
  * and who burns CPU. A worker counts when it was in the same execution at the pass before.
  */
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
