@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Flushing one work: a barrier, itself a work, is linked right behind it and goes where it goes.
- * When the barrier runs, the work has run.
+ * Flushing one work. A barrier is a work that is linked directly behind the flushed work and moves
+ * together with it. When the barrier runs, the work has run.
  */
 
 #include "block.h"
@@ -25,8 +25,8 @@ barrier_func(struct wq_work *work)
 }
 
 /*
- * Puts a barrier behind a work that is in a list of the pool, or behind one that @w executes. It is
- * in flight like its target, but never counted as active. P is held.
+ * Puts a barrier behind @target, which is in a list of the pool, or behind the work that @w
+ * executes. The barrier is in flight like its target, but is never counted as active. P is held.
  */
 static void
 insert_barrier(struct wq_pwq *pwq, struct wq_work *target, struct wq_worker *w, struct barrier *b)
@@ -41,7 +41,7 @@ insert_barrier(struct wq_pwq *pwq, struct wq_work *target, struct wq_worker *w, 
 	wq_work_set_where(work, WQ_WHERE(WQ_AT_POOL, pwq->pool->id));
 	if (w != NULL) {
 		work->colour = w->current_colour;
-		/* What is scheduled here already may be linked to each other, not to us. */
+		/* Scheduled works may be linked to each other, but not to the barrier. */
 		wq_link_push(&work->entry, &w->scheduled);
 	} else {
 		work->colour = target->colour;
@@ -53,17 +53,17 @@ insert_barrier(struct wq_pwq *pwq, struct wq_work *target, struct wq_worker *w, 
 }
 
 /*
- * Whether a queueing of the work is under way that is in no list of this pool: half linked, in
- * transit, in another pool, or in the hands of who has claimed it and not told yet where it goes.
- * To a third one, whose queueing returned false for that, the work is pending. What waits for its
- * timer is not meant.
+ * Whether the work is pending, but not in a list of this pool. It may be half linked, in transit,
+ * or in another pool, or the thread that claimed it has not stored its place yet. A third thread
+ * whose queueing returned false for this reason counts on the execution. A work in the timer does
+ * not count.
  */
 static bool
 is_under_way(const struct wq_work *work)
 {
 	enum wq_where kind;
 
-	/* In this order: not pending here means that the execution has begun. */
+	/* Before the place is read: a work that is not pending has begun to execute. */
 	if (!wq_work_pending(work))
 		return false;
 	kind = WQ_WHERE_KIND(wq_work_where(work));
@@ -71,8 +71,8 @@ is_under_way(const struct wq_work *work)
 }
 
 /*
- * Tries once to put a barrier behind the last queueing of a work. true: *b will be completed;
- * false: *again tells whether the work was on its way, or it is idle.
+ * Tries once to put a barrier behind the last queueing of a work. true: *b will be completed.
+ * false: *again is true if the work is moving, and false if it is idle.
  */
 static bool
 try_insert(struct wq_work *work, struct barrier *b, bool *again)
@@ -101,7 +101,7 @@ try_insert(struct wq_work *work, struct barrier *b, bool *again)
 		__atomic_load_n(&work->last_pool, __ATOMIC_RELAXED) != pool->id;
 	w = *again ? NULL : wq_pool_find_executing(pool, work);
 	if (w != NULL) {
-		/* It would wait for itself. */
+		/* The work would wait for itself. */
 		WQ_ASSERT(w != wq_current);
 		insert_barrier(w->current_pwq, NULL, w, b);
 	}
@@ -109,7 +109,6 @@ try_insert(struct wq_work *work, struct barrier *b, bool *again)
 	return w != NULL;
 }
 
-/* Waits for the last queueing of a work; false: it was idle. */
 bool
 wq_flush_work(struct wq_work *work)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Announced blocking: the pool learns at once that it may start another worker. */
+/* Announced blocking: the pool starts another worker at once. */
 
 #include <errno.h>
 
@@ -36,7 +36,7 @@ wq_block_end(void)
 	if (--w->block_depth > 0)
 		return;
 	wq_lock(&w->pool->lock);
-	/* Who announces the end runs: what the monitor saw is over too. */
+	/* The worker runs, so the finding of the monitor is out of date, too. */
 	wq_pool_clear_worker_flags(w, WQ_W_BLOCKED | WQ_W_SEEN_BLOCKED);
 	wq_pool_unlock(w->pool);
 	errno = saved;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Taking works back, and disabling them. */
+/* Cancelling and disabling works. */
 
 #include "cancel.h"
 #include "link.h"
@@ -10,7 +10,7 @@
 #include "timer.h"
 #include "work.h"
 
-/* Locks of the disable depths, by address of the work. */
+/* Locks of wq_work::disable_depth, by a hash of the work's address. */
 #define NB_SLOTS 64
 
 static struct wq_lock slots[NB_SLOTS];
@@ -23,7 +23,7 @@ slot_of(const struct wq_work *work)
 	return &slots[h >> 58];
 }
 
-/* Takes a pending work out of a pool. false: it is not there, or cannot be reached now. */
+/* Takes a pending work out of a pool. false: it is not there, or it is half linked. */
 static bool
 take_from_pool(struct wq_work *work, uint32_t where)
 {
@@ -51,10 +51,6 @@ take_from_pool(struct wq_work *work, uint32_t where)
 	return taken;
 }
 
-/*
- * Takes the claim of a work whatever its state. Waits only for those who are in between, which is a
- * matter of instructions, or of being preempted there.
- */
 enum wq_grab
 wq_cancel_grab(struct wq_work *work)
 {
@@ -103,7 +99,7 @@ wq_disable_work(struct wq_work *work)
 	enum wq_grab grab;
 
 	wq_lock(slot);
-	/* Under the lock of the slot nobody else disables or enables this work. */
+	/* The lock of the slot keeps other threads from disabling or enabling the work. */
 	grab = wq_cancel_grab(work);
 	if (grab != WQ_GRAB_DISABLED)
 		wq_work_set_where(work, WQ_WHERE(WQ_AT_DISABLED, 0));

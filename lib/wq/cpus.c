@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* The CPU set, and its changes while everything runs. */
+/* Changing the CPU set while the library runs. */
 
 #include <errno.h>
 
@@ -10,8 +10,9 @@
 #include "workqueue.h"
 
 /*
- * Workers of a CPU that leaves are not counted as running any more: the pool then works as an
- * unbound one, and finishes what it has whatever its workers do. P is held.
+ * Switches the concurrency management of a pool off when its CPU leaves the set, and on when the
+ * CPU comes back. Without it the pool's workers do not count as running, as in an unbound pool, so
+ * that the pool executes its works whether its workers block or not. P is held.
  */
 static void
 set_managed(struct wq_pool *pool, bool managed)
@@ -44,7 +45,7 @@ adapt_pool(struct wq_pool *pool, const cpu_set_t *set)
 		set_managed(pool, CPU_ISSET(pool->cpu, set));
 	pool->cpus = cpus;
 	pool->cpus_gen++;
-	/* Dying workers have left the list: every thread here can still be named. */
+	/* Dying workers have left the list, so the thread of each worker here exists. */
 	wq_link_foreach(l, &pool->workers)
 	{
 		struct wq_worker *w = wq_container_of(l, struct wq_worker, node);
@@ -68,7 +69,7 @@ wq_set_cpus(const cpu_set_t *cpus)
 	wq_global.cpus = set;
 	for (int c = 0; c < wq_global.topo.nb_cpus; c++)
 		wq_global.home[c] = wq_topology_nearest(&wq_global.topo, c, &set);
-	/* Pools that come back are ready before works are sent there. */
+	/* Adapt the pools before works are routed to those whose CPU comes back. */
 	for (uint32_t id = 1; id <= wq_global.nb_pools; id++)
 		adapt_pool(wq_global.pools[id], &set);
 	wq_link_foreach(l, &wq_global.workqueues)

@@ -8,6 +8,6 @@ wq_in_work(const struct workqueue *wq)
 {
 	const struct wq_worker *w = wq_current;
 
-	/* Both fields are written by this very thread. */
+	/* The calling thread itself writes both fields. */
 	return w != NULL && w->current_pwq != NULL && (wq == NULL || w->current_pwq->wq == wq);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Delayed works: queueing them now or by the timer, moving and flushing them. */
+/* Delayed works: queueing, moving and flushing. timer.c holds those that wait. */
 
 #include "cancel.h"
 #include "current.h"
@@ -63,7 +63,7 @@ wq_flush_delayed(struct wq_delayed_work *dw)
 {
 	bool cut = false;
 
-	/* What is due later is queued here and now; then it is a work like others. */
+	/* Queue a work that waits for its time at once. Then flush it like any other work. */
 	while (!cut && WQ_WHERE_KIND(wq_work_where(&dw->work)) == WQ_AT_TIMER) {
 		cut = wq_timer_remove(dw);
 		if (cut)

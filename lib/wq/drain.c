@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Waiting until a workqueue is empty, while only its own works may queue to it. */
+/* Draining: waiting until a workqueue is empty, while only its own works may queue to it. */
 
 #include "flush.h"
 #include "link.h"
 #include "pool.h"
 #include "pwq.h"
 
-/* One look at all pwqs: whether they are idle, and how many works came so far. M is held. */
+/* Whether all pwqs are idle. Also counts the works that ever came. M is held. */
 static bool
 look(struct workqueue *wq, uint64_t *nb_inserted)
 {
@@ -33,7 +33,7 @@ wq_drain(struct workqueue *wq)
 {
 	bool empty;
 
-	/* Sequentially consistent: a producer that this thread has stopped knows of it. */
+	/* Sequentially consistent: every queueing that starts later sees it. */
 	__atomic_add_fetch(&wq->draining, 1, __ATOMIC_SEQ_CST);
 	do {
 		uint64_t first, second;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* What a worker does with one work. */
+/* Executing works in a worker. */
 
 #include <time.h>
 
@@ -11,15 +11,11 @@
 #include "pwq.h"
 #include "work.h"
 
-/* One execution in so many is timed. */
+/* One execution in SAMPLE_EVERY is timed. */
 #define SAMPLE_EVERY 64
-/* A longer one is left to the monitor, which accounts it by the thread's CPU clock. */
+/* The monitor accounts longer executions by the CPU clock of the thread. */
 #define SAMPLE_MAX_NS (1 * WQ_NS_PER_MS)
 
-/*
- * Gives a work to this worker, with what is linked to it; false: another worker runs it now, and
- * got it. P is held.
- */
 bool
 wq_execute_assign(struct wq_worker *w, struct wq_work *work)
 {
@@ -33,7 +29,7 @@ wq_execute_assign(struct wq_worker *w, struct wq_work *work)
 	return true;
 }
 
-/* The function, and every now and then its time. Returns the time it stands for. */
+/* Calls the function and times some calls. Returns the time for all calls since the last sample. */
 static uint64_t
 call(struct wq_worker *w, struct wq_work *work)
 {
@@ -51,7 +47,7 @@ call(struct wq_worker *w, struct wq_work *work)
 	return ns <= SAMPLE_MAX_NS ? ns * SAMPLE_EVERY : 0;
 }
 
-/* What the monitor began to account is brought to its end. P is held. */
+/* Accounts the CPU time since the last pass of the monitor. P is held. */
 static void
 account_long(struct wq_worker *w)
 {
@@ -66,8 +62,8 @@ account_long(struct wq_worker *w)
 }
 
 /*
- * Executes one work. P is held, and released while the function runs. The work may be freed after
- * it was called.
+ * Executes one work. P is held, and released while the function runs. The function may free the
+ * work, so nothing here touches the work after the call.
  */
 static void
 execute(struct wq_worker *w, struct wq_work *work)
@@ -91,7 +87,7 @@ execute(struct wq_worker *w, struct wq_work *work)
 		wq_pool_set_worker_flags(w, WQ_W_CPU_INTENSIVE);
 	__atomic_store_n(&work->last_pool, pool->id, __ATOMIC_RELAXED);
 	wq_work_set_where(work, WQ_WHERE(WQ_AT_NONE, 0));
-	/* From here on the work is not pending. */
+	/* The work is not pending any more: other threads may queue it. */
 	wq_work_unclaim(work);
 	wq_pool_unlock(pool);
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * Flushing a workqueue by colours. Works carry the colour that their pwq had when they came. A
- * flush takes the current colour for its own and gives the pwqs the next one; it is over when no
- * pwq has a work of its colour in flight. The pwqs watch for one colour at a time, that of the
- * first flusher; others queue behind it, several may share a colour; when all colours are taken
- * they wait in an overflow list for the next one that becomes free.
+ * Flushing a workqueue by colours. A work gets the current colour of its pwq when it comes. A
+ * flusher takes this colour and gives the pwqs the next one. Its flush ends when no pwq has a work
+ * of its colour in flight. The pwqs watch one colour at a time, that of the first flusher; the
+ * other flushers queue behind it. If all colours are in use, flushers wait in the overflow list,
+ * and share the next colour that becomes free.
  */
 
 #include "block.h"
@@ -24,7 +24,8 @@ next_colour(int colour)
 
 /*
  * A work whose queueing has returned may still be in an inbox or on its way from one pool to
- * another, without a colour. Afterwards it has one. Works that come meanwhile are not waited for.
+ * another, without a colour. Waits until all such works have one. Works that come later may have
+ * none.
  */
 static void
 settle_pool(struct wq_pool *pool)
@@ -39,7 +40,7 @@ settle_pool(struct wq_pool *pool)
 
 		if (state == WQ_INBOX_MORE && pool->nb_transit == 0)
 			continue;
-		/* A producer is half way, or somebody carries a work: let them. */
+		/* A producer is between its two steps, or a thread moves a work: let it run. */
 		wq_pool_unlock(pool);
 		if (round++ < 100)
 			wq_os_yield();
@@ -58,7 +59,7 @@ wq_flush_settle(struct workqueue *wq)
 	wq_link_foreach(l, &wq->pwqs) settle_pool(wq_container_of(l, struct wq_pwq, node)->pool);
 }
 
-/* Gives the pwqs the colour for works to come. M is held. */
+/* Sets the colour of works to come in all pwqs. M is held. */
 static void
 paint(struct workqueue *wq)
 {
@@ -153,7 +154,7 @@ cascade(struct workqueue *wq)
 	}
 }
 
-/* Enters a flusher. M is held. false: there was nothing to wait for. */
+/* Enters a flusher. M is held. false: there is nothing to wait for. */
 static bool
 enter(struct workqueue *wq, struct wq_flusher *f)
 {
@@ -182,7 +183,7 @@ wq_flush(struct workqueue *wq)
 	struct wq_flusher f = {.colour = WQ_NO_COLOUR};
 	bool waits;
 
-	/* It would wait for itself. */
+	/* The calling work would wait for itself. */
 	WQ_ASSERT(!wq_in_work(wq));
 	wq_link_init(&f.node);
 	pthread_mutex_lock(&wq->mutex);
@@ -192,8 +193,9 @@ wq_flush(struct workqueue *wq)
 		return;
 	wq_block_wait(&f.done);
 	/*
-	 * Who was completed by the pwqs still leads, and hands on; the others were completed by a
-	 * leader. Nobody else may take the lead from it, so this can be looked at without M.
+	 * If the pwqs completed this flusher, it is still the first one and makes the next one the
+	 * first. Otherwise another first flusher has completed it. Only the first flusher itself
+	 * resigns, so M is not needed to compare.
 	 */
 	if (__atomic_load_n(&wq->first_flusher, __ATOMIC_ACQUIRE) != &f)
 		return;

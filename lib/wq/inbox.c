@@ -12,7 +12,7 @@ wq_inbox_init(struct wq_inbox *in)
 	in->nb_chains = 0;
 }
 
-/* Takes the whole chain off. false: there is none that could be reached. */
+/* Takes the whole chain off. false: there is none, or its first link is missing. */
 static bool
 take_chain(struct wq_inbox *in)
 {
@@ -21,8 +21,8 @@ take_chain(struct wq_inbox *in)
 	if (first == NULL)
 		return false;
 	/*
-	 * Somebody linked the stub, so the tail is not the stub now: nobody writes stub.inbox_next
-	 * until the exchange has made the stub the tail again.
+	 * A producer has linked the stub, so the tail is not the stub now. Producers do not write
+	 * stub.inbox_next until the exchange has made the stub the tail again.
 	 */
 	__atomic_store_n(&in->stub.inbox_next, NULL, __ATOMIC_RELAXED);
 	in->last = __atomic_exchange_n(&in->tail, &in->stub, __ATOMIC_SEQ_CST);
@@ -51,7 +51,7 @@ wq_inbox_pop(struct wq_inbox *in, enum wq_inbox_state *state)
 		*state = WQ_INBOX_HALF;
 		return NULL;
 	}
-	/* Its line comes from the producer's cache, and will be written: ask for it now. */
+	/* Its cache line is in the producer's cache and will be written soon. */
 	__builtin_prefetch(next, 1);
 	in->cur = next;
 	return work;

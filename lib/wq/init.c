@@ -51,7 +51,7 @@ take_config(const struct wq_config *cfg)
 	set_default(&c->watchdog_ms, 30000);
 }
 
-/* The CPUs asked for that exist and that the process may use. */
+/* Takes the CPUs of the configuration that exist; without one, those the process may use. */
 static int
 take_cpus(const struct wq_config *cfg)
 {
@@ -103,7 +103,7 @@ make_system_wqs(void)
 	return 0;
 }
 
-/* Undoes what wq_init() did, as far as it came. */
+/* Undoes wq_init(), also one that failed at any step. */
 static void
 tear_down(void)
 {
@@ -157,7 +157,7 @@ wq_exit(void)
 	if (!__atomic_load_n(&wq_global.started, __ATOMIC_ACQUIRE))
 		return;
 	WQ_ASSERT(wq_current == NULL);
-	/* What is still there but the system's own has an owner who will use it again. */
+	/* All workqueues but the system's must have been destroyed by their owners. */
 	for (struct wq_link *l = wq_global.workqueues.next; l != &wq_global.workqueues;
 		l = l->next) {
 		struct workqueue *wq = wq_container_of(l, struct workqueue, node);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "lock.h"
 
-/* Pauses before a contended lock sleeps: longer than the longest section, shorter than a switch. */
+/* Pauses before a thread sleeps: longer than the longest section, shorter than a switch. */
 #define LOCK_SPINS 200
 
 void

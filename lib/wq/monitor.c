@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * The monitor: looks every millisecond while somebody runs, more seldom while there is nothing to
- * find, and sleeps when nobody runs. It finds works that block unannounced and works that burn CPU,
- * creates workers where nobody else can, calls rescuers, tells of stalls, and reaps spare workers.
+ * The monitor: a thread that looks at all pools every wq_config::monitor_us while workers run, less
+ * often while it finds nothing new, and sleeps while no worker runs. It finds works that block
+ * unannounced and works that burn CPU, creates workers if a pool has none that could, calls
+ * rescuers, logs stalls, and reaps spare workers.
  */
 
 #include "global.h"
@@ -18,13 +19,14 @@
 #include "worker.h"
 
 #define MONITOR (&wq_global.monitor)
-/* Longest periods, in periods: nothing waits; work waits and all was seen before. */
+/* Longest period, in wq_config::monitor_us, while no work waits. */
 #define QUIET_PERIODS 2
-#define SEEN_PERIODS  10
-/* Passes that find nobody before it sleeps: arming it again costs a system call. */
+/* The same while works wait, but all running executions were seen before. */
+#define SEEN_PERIODS 10
+/* Passes without a running worker before it sleeps: to wake it again costs a system call. */
 #define LINGER_PASSES 4
 
-/* Whether waiting work gets started at all. P is held. */
+/* Calls rescuers and logs a stall if waiting works are not started. P is held. */
 static void
 check_progress(struct wq_pool *pool, uint64_t now)
 {
@@ -52,7 +54,7 @@ check_progress(struct wq_pool *pool, uint64_t now)
 	}
 }
 
-/* One pass over all pools. Returns when a worker is to be reaped. */
+/* Looks at all pools once. Returns the time at which the next worker is to be reaped. */
 static uint64_t
 pass(struct wq_probe *sum)
 {
@@ -78,8 +80,8 @@ pass(struct wq_probe *sum)
 }
 
 /*
- * Says that it sleeps, then looks once more: who began to run before has not seen it. false:
- * somebody runs.
+ * Announces that the monitor will sleep, then looks once more: a worker that began to run before
+ * the announcement has not woken the monitor. false: a worker runs, or works wait.
  */
 static bool
 disarm(void)

@@ -33,7 +33,7 @@ wq_os_futex_wait_until(uint32_t *word, uint32_t value, uint64_t until_ns)
 		.tv_nsec = (long)(until_ns % WQ_NS_PER_SEC),
 	};
 
-	/* The bitset form takes an absolute time. Returns early at will: callers check again. */
+	/* The bitset form takes an absolute time. */
 	syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, value,
 		until_ns == WQ_FOREVER ? NULL : &ts, NULL, FUTEX_BITSET_MATCH_ANY);
 }
@@ -82,7 +82,7 @@ wq_os_tsc_init(void)
 {
 	uint64_t t0 = wq_os_now_ns(), c0 = wq_os_tsc(), t1, c1;
 
-	/* 2 ms give the rate within a promille, which is enough for statistics. */
+	/* 2 ms give the rate within 0.1 %, which is enough for statistics. */
 	do {
 		t1 = wq_os_now_ns();
 		c1 = wq_os_tsc();

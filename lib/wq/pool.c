@@ -7,7 +7,6 @@
 #include "os.h"
 #include "pool.h"
 
-/* Where the workers of a pool may run: its own CPUs, or the whole set when none is left. */
 void
 wq_pool_mask(const struct wq_pool *pool, const cpu_set_t *set, cpu_set_t *out)
 {
@@ -55,7 +54,7 @@ wq_pool_create(int cpu, int scope, int pod, bool highpri, struct wq_pool **out)
 	if (cpu >= 0 && !CPU_ISSET(cpu, &wq_global.cpus))
 		pool->flags |= WQ_P_DISASSOCIATED;
 	wq_pool_mask(pool, &wq_global.cpus, &pool->cpus);
-	/* Without a worker the monitor is woken, and creates the first. */
+	/* The first producer wakes the monitor, and the monitor creates the first worker. */
 	pool->inbox.sleeper = &wq_global.monitor.waker;
 	pool->armed = true;
 	/* Release: pairs with wq_pool_by_id() and with the monitor's walk. */
@@ -76,7 +75,7 @@ free_workers(struct wq_link *list)
 	}
 }
 
-/* Stops the workers that there are and moves them to @p stopped. */
+/* Stops the present workers and moves them to @stopped. false: there are none. */
 static bool
 stop_workers(struct wq_pool *pool, struct wq_link *stopped)
 {
@@ -101,7 +100,6 @@ stop_workers(struct wq_pool *pool, struct wq_link *stopped)
 	return true;
 }
 
-/* Stops and frees the workers, then the pool. Nothing is queued or queues any more. */
 void
 wq_pool_destroy(struct wq_pool *pool)
 {
@@ -111,7 +109,7 @@ wq_pool_destroy(struct wq_pool *pool)
 	wq_lock(&pool->lock);
 	__atomic_store_n(&pool->inbox.sleeper, NULL, __ATOMIC_RELAXED);
 	wq_unlock(&pool->lock);
-	/* One that manages may enter another before it sees that it has to end: again, then. */
+	/* A manager may still enter a new worker before it sees WQ_W_DIE: so repeat. */
 	while (stop_workers(pool, &stopped))
 		;
 	free_workers(&stopped);
@@ -126,28 +124,26 @@ wq_pool_by_id(uint32_t id)
 	return __atomic_load_n(&wq_global.pools[id], __ATOMIC_ACQUIRE);
 }
 
-/* Something waits to be executed, or to be taken from the inbox. P is held. */
 bool
 wq_pool_work_waits(const struct wq_pool *pool)
 {
 	return !wq_link_empty(&pool->worklist) || !wq_inbox_empty(&pool->inbox);
 }
 
-/* Work waits and nobody runs who would take it. P is held. */
 bool
 wq_pool_need_more(const struct wq_pool *pool)
 {
 	return pool->nb_running == 0 && wq_pool_work_waits(pool);
 }
 
-/* Wakes the worker that became idle last, whose cache and stack are warmest. P is held. */
+/* Wakes the worker that became idle last: its stack is most likely in the cache. P is held. */
 static void
 wake_idle(struct wq_pool *pool)
 {
 	struct wq_worker *w;
 
 	if (wq_link_empty(&pool->idle)) {
-		/* A manager creates one; without a manager the monitor sees what can be done. */
+		/* A manager is creating a worker; without one the monitor has to create it. */
 		if (pool->manager == NULL)
 			wq_waker_wake(&wq_global.monitor.waker);
 		return;
@@ -160,9 +156,9 @@ wake_idle(struct wq_pool *pool)
 }
 
 /*
- * Leaves the pool so that no work is forgotten: whenever nobody runs, either a worker is woken for
- * the work that waits, or producers know whom to wake. Must run before P is dropped after any
- * change of nb_running, the idle list, or what waits. P is held.
+ * Keeps every work from being forgotten. While no worker runs, either a worker is woken for the
+ * works that wait, or inbox.sleeper tells producers the thread to wake. Must run before P is
+ * released after any change of nb_running, the idle list, or the waiting works. P is held.
  */
 static void
 settle(struct wq_pool *pool)
@@ -172,8 +168,8 @@ settle(struct wq_pool *pool)
 
 	if (wq_likely(pool->nb_running > 0)) {
 		/*
-		 * A late producer may still take the old value: then a worker wakes in vain. The
-		 * producers' cache line is left alone unless it has to change.
+		 * A late producer may still take the old value and wake a worker in vain. Write the
+		 * producers' cache line only if it has to change.
 		 */
 		if (wq_unlikely(pool->armed)) {
 			pool->armed = false;
@@ -189,8 +185,9 @@ settle(struct wq_pool *pool)
 		? &wq_global.monitor.waker
 		: &wq_container_of(pool->idle.next, struct wq_worker, entry)->waker;
 	/*
-	 * Sequentially consistent store, then load of the tail: pairs with wq_queue_push(). Where
-	 * it stands already every producer sees it, but for those behind the one who takes it.
+	 * Sequentially consistent store, then load of the tail: pairs with wq_queue_push(). If the
+	 * value is stored already, every producer sees it, except those that come after the one
+	 * that takes it.
 	 */
 	pool->armed = true;
 	if (__atomic_load_n(&in->sleeper, __ATOMIC_RELAXED) != waker)
@@ -201,7 +198,6 @@ settle(struct wq_pool *pool)
 	}
 }
 
-/* Settles, drops P, and wakes whom the holder chose. */
 void
 wq_pool_unlock(struct wq_pool *pool)
 {
@@ -211,7 +207,7 @@ wq_pool_unlock(struct wq_pool *pool)
 	w = pool->to_wake;
 	pool->to_wake = NULL;
 	wq_unlock(&pool->lock);
-	/* Workers' memory outlives the pool's last user: the worst is waking one in vain. */
+	/* The memory of workers lives as long as the pool: at worst this wakes one in vain. */
 	if (wq_unlikely(w != NULL))
 		wq_waker_wake(&w->waker);
 }
@@ -224,7 +220,6 @@ wq_pool_busy_slot(struct wq_pool *pool, const struct wq_work *work)
 	return &pool->busy[h >> 58];
 }
 
-/* The worker that executes this work now. P is held. */
 struct wq_worker *
 wq_pool_find_executing(struct wq_pool *pool, const struct wq_work *work)
 {
@@ -234,14 +229,13 @@ wq_pool_find_executing(struct wq_pool *pool, const struct wq_work *work)
 	{
 		struct wq_worker *w = wq_container_of(l, struct wq_worker, entry);
 
-		/* Memory that was freed and came back with another function is another work. */
+		/* The memory may have been freed and reused: then the function differs. */
 		if (w->current_work == work && w->current_func == work->func)
 			return w;
 	}
 	return NULL;
 }
 
-/* How many idle workers are too many: two spares are free, more only while many are busy. */
 unsigned
 wq_pool_too_many(const struct wq_pool *pool)
 {
@@ -252,9 +246,9 @@ wq_pool_too_many(const struct wq_pool *pool)
 }
 
 /*
- * Somebody runs, or waits in vain: the monitor must look now and then. A load where it does
- * already. What it shall find has been changed before, under P; pairs with disarm() in monitor.c,
- * which looks again under P after it has said that it sleeps.
+ * Wakes the monitor, because a worker runs or a spare worker is to be reaped later. Only one load
+ * while the monitor is awake. The caller changes the pool before, under P. Pairs with disarm() in
+ * monitor.c, which looks at the pool under P after it has announced its sleep.
  */
 static void
 arm_monitor(void)
@@ -280,7 +274,7 @@ wq_pool_clear_worker_flags(struct wq_worker *w, uint32_t flags)
 	w->flags &= ~flags;
 	if ((old & WQ_W_NOT_RUNNING) && !(w->flags & WQ_W_NOT_RUNNING)) {
 		w->pool->nb_running++;
-		/* From now on it could block unannounced. */
+		/* From now on the work may block unannounced. */
 		arm_monitor();
 	}
 }
@@ -294,7 +288,7 @@ wq_pool_enter_idle(struct wq_worker *w)
 	w->idle_since_ns = wq_os_now_ns();
 	pool->nb_idle++;
 	wq_link_push(&w->entry, &pool->idle);
-	/* The monitor sleeps without limit until there is somebody to reap. */
+	/* The first worker to be reaped: the monitor may sleep without a limit. */
 	if (wq_unlikely(wq_pool_too_many(pool) == 1))
 		arm_monitor();
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * What the monitor sees of a pool's workers: who is asleep inside a work without having said so,
- * and who burns CPU. A worker counts when it was in the same execution at the pass before.
+ * Looking at the workers of a pool for the monitor: finds those that sleep inside a work without
+ * having announced it, and those that burn CPU. Only executions that the last pass saw, too, count.
  */
 
 #include <fcntl.h>
@@ -17,12 +17,12 @@
 #include "pool.h"
 #include "probe.h"
 
-/* Workers looked at in one pass of a pool; the others' turn comes in the next. */
+/* Suspects of a pool in one pass. The others wait until these have left the execution. */
 #define MAX_SUSPECTS 64
 
 struct suspect {
 	struct wq_worker *w;
-	uint64_t nb_works; /* the execution that is meant */
+	uint64_t nb_works; /* tells the execution */
 	pid_t tid;
 	bool blocked;
 	bool readable;
@@ -39,7 +39,7 @@ thread_cpu_ns(pthread_t thread)
 	return (uint64_t)ts.tv_sec * WQ_NS_PER_SEC + (uint64_t)ts.tv_nsec;
 }
 
-/* The scheduler's state of a thread, as in /proc/PID/stat; 0 when it cannot be told. */
+/* The scheduler's state of a thread, a letter as in /proc/PID/stat; 0: unknown. */
 static char
 thread_state(pid_t tid)
 {
@@ -57,14 +57,12 @@ thread_state(pid_t tid)
 	if (n <= 0)
 		return 0;
 	buf[n] = '\0';
-	/* The name is in parentheses, and may hold any. */
+	/* The name stands in parentheses and may contain some itself. */
 	paren = strrchr(buf, ')');
 	return paren != NULL && paren[1] == ' ' ? paren[2] : 0;
 }
 
-/*
- * Accounts CPU time of a long execution and finds out whether it burns. P is held.
- */
+/* Accounts the CPU time of a long execution and finds out whether it burns CPU. P is held. */
 static void
 account(struct wq_worker *w, bool *found)
 {
@@ -87,7 +85,7 @@ account(struct wq_worker *w, bool *found)
 	}
 }
 
-/* Whether the monitor can learn more about a worker by its scheduler state. P is held. */
+/* Whether the scheduler's state of the thread can tell more about a worker. P is held. */
 static bool
 is_suspect(const struct wq_worker *w)
 {
@@ -96,6 +94,7 @@ is_suspect(const struct wq_worker *w)
 	return why_not == 0 || why_not == WQ_W_SEEN_BLOCKED;
 }
 
+/* Updates what was seen of each worker and collects those to look up. P is held. */
 static unsigned
 collect(struct wq_pool *pool, struct suspect *suspects, struct wq_probe *sum)
 {
@@ -110,7 +109,7 @@ collect(struct wq_pool *pool, struct suspect *suspects, struct wq_probe *sum)
 		if (w->current_pwq == NULL)
 			continue;
 		if (w->seen_works != w->nb_works) {
-			/* New to us, and perhaps long gone at the next pass. */
+			/* A new execution, which may have ended at the next pass. */
 			w->seen_works = w->nb_works;
 			sum->active |= !(w->flags & WQ_W_BLOCKED);
 			sum->fresh |= !(w->flags & WQ_W_NOT_RUNNING);
@@ -129,7 +128,7 @@ collect(struct wq_pool *pool, struct suspect *suspects, struct wq_probe *sum)
 	return nb;
 }
 
-/* What was read is only worth something if the execution is still the same. P is held. */
+/* Applies a finding, if the worker is still in the same execution. P is held. */
 static void
 judge(const struct suspect *s, struct wq_pool *pool, struct wq_probe *sum)
 {
@@ -158,7 +157,7 @@ wq_probe_pool(struct wq_pool *pool, struct wq_probe *sum)
 	wq_lock(&pool->lock);
 	nb = collect(pool, suspects, sum);
 	wq_pool_unlock(pool);
-	/* Reading takes microseconds each: not under the lock. Only we let workers go. */
+	/* Each read takes microseconds, so do it without P. Only this thread frees workers. */
 	for (unsigned i = 0; i < nb; i++) {
 		char state = thread_state(suspects[i].tid);
 

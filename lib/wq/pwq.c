@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * A pwq ties a workqueue to a pool: it counts what is in flight by colour, keeps what is over
+ * A pwq ties a workqueue to a pool. It counts the works in flight by colour, holds back those over
  * max_active, and takes works from the pool's inbox to the pool's lists.
  */
 
@@ -26,7 +26,6 @@ wq_pwq_move_linked(struct wq_work *work, struct wq_link *to)
 	} while (linked);
 }
 
-/* A work that the caller holds the claim of enters the pool. P is held. */
 void
 wq_pwq_insert(struct wq_pwq *pwq, struct wq_work *work)
 {
@@ -47,32 +46,30 @@ wq_pwq_insert(struct wq_pwq *pwq, struct wq_work *work)
 	wq_work_set_where(work, WQ_WHERE(WQ_AT_POOL, pool->id));
 }
 
-/* Lets in what max_active allows. P is held. */
+/* Activates as many inactive works as max_active allows. P is held. */
 static void
 activate(struct wq_pwq *pwq)
 {
 	while (pwq->nb_active < pwq->max_active && !wq_link_empty(&pwq->inactive)) {
 		struct wq_work *work = wq_container_of(pwq->inactive.next, struct wq_work, entry);
 
-		/* Barriers behind it are linked to it: the first of the list is never one. */
+		/* Never a barrier: barriers are linked behind a work and move with it. */
 		wq_pwq_move_linked(work, &pwq->pool->worklist);
 		work->flags &= (uint8_t)~WQ_F_INACTIVE;
 		pwq->nb_active++;
 	}
 }
 
-/* The last pwq is done with the colour of the first flusher. P of that pwq is held. */
 void
 wq_pwq_colour_done(struct workqueue *wq)
 {
 	/*
-	 * The first flusher is set before the count of pwqs and stays until it has been woken.
-	 * Acquire: pairs with the release in lead().
+	 * The first flusher is set before the count of pwqs and stays until it is completed.
+	 * Acquire: pairs with the release in lead() of flush.c.
 	 */
 	wq_completion_done(&__atomic_load_n(&wq->first_flusher, __ATOMIC_ACQUIRE)->done);
 }
 
-/* A work of the pwq has been executed or cancelled. P is held. */
 void
 wq_pwq_done(struct wq_pwq *pwq, unsigned colour, unsigned flags)
 {
@@ -84,7 +81,7 @@ wq_pwq_done(struct wq_pwq *pwq, unsigned colour, unsigned flags)
 	if (wq_likely(--pwq->nb_in_flight[colour] != 0 || pwq->flush_colour != (int)colour))
 		return;
 	pwq->flush_colour = WQ_NO_COLOUR;
-	/* Acquire and release: the last pwq speaks for all. Pairs with wq_flush()'s count. */
+	/* Acquire and release: the last pwq completes the flush for all. Pairs with lead(). */
 	if (__atomic_sub_fetch(&pwq->wq->nb_pwqs_to_flush, 1, __ATOMIC_ACQ_REL) == 0)
 		wq_pwq_colour_done(pwq->wq);
 }
@@ -98,7 +95,6 @@ wq_pwq_set_max_active(struct wq_pwq *pwq, int max_active)
 	wq_pool_unlock(pwq->pool);
 }
 
-/* Nothing in flight. P is held. */
 bool
 wq_pwq_idle(const struct wq_pwq *pwq)
 {
@@ -110,9 +106,9 @@ wq_pwq_idle(const struct wq_pwq *pwq)
 }
 
 /*
- * A work came that was last executed in another pool: should it still run there, it has to wait
- * there. P of @pool is held and dropped meanwhile; pool->nb_transit tells flushers that a work
- * is in nobody's list.
+ * Inserts a work that was last executed in another pool. If it still runs there, it has to wait in
+ * that pool. P of @pool is held, and released meanwhile; pool->nb_transit tells flushers that a
+ * work is in no list.
  */
 static void
 place_foreign(struct wq_pool *pool, struct wq_work *work, uint32_t last_id)
@@ -122,7 +118,7 @@ place_foreign(struct wq_pool *pool, struct wq_work *work, uint32_t last_id)
 	struct wq_worker *w;
 	bool placed = false;
 
-	/* Left from before a wq_exit(). */
+	/* The id of a pool that an earlier wq_exit() destroyed. */
 	if (last == NULL) {
 		wq_pwq_insert(pwq, work);
 		return;
@@ -142,10 +138,6 @@ place_foreign(struct wq_pool *pool, struct wq_work *work, uint32_t last_id)
 		wq_pwq_insert(pwq, work);
 }
 
-/*
- * Takes up to @budget works from the inbox of a pool to its lists. P is held; it may be dropped in
- * between.
- */
 enum wq_inbox_state
 wq_pwq_drain(struct wq_pool *pool, unsigned budget)
 {
@@ -166,10 +158,6 @@ wq_pwq_drain(struct wq_pool *pool, unsigned budget)
 	return WQ_INBOX_MORE;
 }
 
-/*
- * Takes what was in the inbox when it was called, as far as it can be reached, to the lists. P is
- * held; it may be dropped in between.
- */
 void
 wq_pwq_drain_marked(struct wq_pool *pool)
 {

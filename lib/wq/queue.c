@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* The way in: what a polling lcore executes. No lock, no allocation, no loop. */
+/* Queueing: the code that a polling lcore runs. It has no lock, no allocation and no loop. */
 
 #include "global.h"
 #include "queue.h"
@@ -26,7 +26,7 @@ wq_queue_push(struct wq_pwq *pwq, struct wq_work *work)
 	work->pwq = pwq;
 	wq_work_set_where(work, WQ_WHERE(WQ_AT_INBOX, pwq->pool_id));
 	wq_inbox_push(in, work);
-	/* The work may have run and be gone. Sequentially consistent: see wq_inbox_push(). */
+	/* The work may be freed by now. Sequentially consistent: see wq_inbox_push(). */
 	if (wq_likely(__atomic_load_n(&in->sleeper, __ATOMIC_SEQ_CST) == NULL))
 		return;
 	sleeper = __atomic_exchange_n(&in->sleeper, NULL, __ATOMIC_ACQ_REL);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Letting spare workers go. The monitor does it, so that nobody else waits for a thread to end. */
+/* Reaping spare workers: the monitor does it, so that no other thread waits for a join. */
 
 #include "global.h"
 #include "link.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * A rescuer: one thread per workqueue with WQ_MEM_RECLAIM, made with it, that joins a pool whose
- * own workers are all stuck and executes the workqueue's works there.
+ * Rescuers: one thread per workqueue with WQ_MEM_RECLAIM, created with it. It joins a pool whose
+ * own workers are all stuck and executes the works of its workqueue there.
  */
 
 #include <errno.h>
@@ -46,10 +46,6 @@ wq_rescuer_mayday(struct wq_pool *pool)
 	}
 }
 
-/*
- * A rescuer's pool changes, and its state is under that pool's lock: the lock is right when the
- * pool is still the same behind it.
- */
 void
 wq_rescuer_snapshot(struct wq_worker *w,
 	void (*snap)(const struct wq_worker *w, struct wq_stats_worker *s),
@@ -58,7 +54,7 @@ wq_rescuer_snapshot(struct wq_worker *w,
 	for (;;) {
 		struct wq_pool *pool = __atomic_load_n(&w->pool, __ATOMIC_ACQUIRE), *now;
 
-		/* Not called so far: nothing of it changes but by the thread's start. */
+		/* No call so far: nothing of it changes, so the lock of any pool will do. */
 		if (pool == NULL)
 			pool = wq_pool_by_id(1);
 		wq_lock(&pool->lock);
@@ -86,7 +82,7 @@ next_mayday(struct workqueue *wq)
 	return pwq;
 }
 
-/* Takes the works of a pwq from the worklist. P is held. */
+/* Schedules all works of a pwq in the worklist on the rescuer. P is held. */
 static void
 take_works(struct wq_worker *w, struct wq_pwq *pwq)
 {
@@ -99,7 +95,7 @@ take_works(struct wq_worker *w, struct wq_pwq *pwq)
 			l = l->next;
 			continue;
 		}
-		/* Those linked behind it go too: find the next one before. */
+		/* The works linked behind it move, too: find the next one first. */
 		while (wq_container_of(l, struct wq_work, entry)->flags & WQ_F_LINKED)
 			l = l->next;
 		l = l->next;
@@ -120,8 +116,8 @@ rescue(struct wq_worker *w, struct wq_pwq *pwq)
 	pthread_setaffinity_np(pthread_self(), sizeof(cpus), &cpus);
 	if (w->pool != pool) {
 		/*
-		 * Only this thread writes w->pool, under the lock of the old pool. A reader that
-		 * holds a pool's lock checks afterwards that w->pool is still that pool.
+		 * Only this thread writes w->pool, under the lock of the old pool. So a reader that
+		 * finds w->pool unchanged under that lock has the right one.
 		 */
 		struct wq_pool *old = w->pool != NULL ? w->pool : wq_pool_by_id(1);
 
@@ -134,7 +130,7 @@ rescue(struct wq_worker *w, struct wq_pwq *pwq)
 	do {
 		take_works(w, pwq);
 		wq_execute_scheduled(w);
-		/* The pool may still be stuck, so that its next work is one of these, too. */
+		/* The pool may still be stuck: execute the works that came meanwhile, too. */
 		wq_pwq_drain_marked(pool);
 		take_works(w, pwq);
 	} while (!wq_link_empty(&w->scheduled));
@@ -189,7 +185,6 @@ wq_rescuer_create(struct workqueue *wq)
 	return 0;
 }
 
-/* Nobody can find the workqueue any more, and it is drained. */
 void
 wq_rescuer_destroy(struct workqueue *wq)
 {

@@ -30,7 +30,7 @@ wq_stats_state_name(enum wq_worker_state state)
 	return state_names[state];
 }
 
-/* G is held. */
+/* Takes a snapshot of a workqueue. G is held. */
 static void
 snap_wq(struct workqueue *wq, struct wq_stats_wq *s)
 {
@@ -82,7 +82,7 @@ wq_stats_visit_wqs(int (*visit)(const struct wq_stats_wq *s, void *arg), void *a
 	return rc;
 }
 
-/* P is held. */
+/* Takes a snapshot of a pool. P is held. */
 static void
 snap_pool(const struct wq_pool *pool, struct wq_stats_pool *s)
 {
@@ -144,7 +144,7 @@ state_of(const struct wq_worker *w)
 	return w->flags & WQ_W_NOT_RUNNING ? WQ_WORKER_UNMANAGED : WQ_WORKER_RUNNING;
 }
 
-/* P is held. */
+/* Takes a snapshot of a worker. P is held. */
 static void
 snap_worker(const struct wq_worker *w, struct wq_stats_worker *s)
 {
@@ -193,7 +193,6 @@ visit_pool_workers(
 	return rc;
 }
 
-/* A rescuer's pool changes: its state is read under the lock of the pool it was seen in. */
 static int
 visit_rescuers(int (*visit)(const struct wq_stats_worker *s, void *arg), void *arg)
 {

@@ -3,7 +3,6 @@
 
 #include "thread.h"
 
-/* A thread of the library: on given CPUs, with all signals left to the program's own threads. */
 int
 wq_thread_start(pthread_t *thread, const cpu_set_t *cpus, void *(*fn)(void *), void *arg)
 {

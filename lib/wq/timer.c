@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * The timer: one thread, a pairing heap inside the works (no allocation), and the same wait-free
- * inbox as the pools have.
+ * The timer: one thread, a pairing heap whose links are in the works (no allocation), and the same
+ * wait-free inbox as that of the pools.
  */
 
 #include "global.h"
@@ -15,8 +15,8 @@
 #define TIMER (&wq_global.timer)
 
 /*
- * Pairing heap. prev of a first child is its parent, of others the sibling before. T is held by
- * all.
+ * The pairing heap. dw->prev of a first child is its parent, that of other children the sibling
+ * before. All functions of the heap need T.
  */
 static struct wq_delayed_work *
 meld(struct wq_delayed_work *a, struct wq_delayed_work *b)
@@ -37,7 +37,7 @@ meld(struct wq_delayed_work *a, struct wq_delayed_work *b)
 	return top;
 }
 
-/* Melds a list of siblings in pairs, then the pairs from the last to the first. */
+/* Melds siblings in pairs, then the pairs from the last to the first. */
 static struct wq_delayed_work *
 meld_siblings(struct wq_delayed_work *first)
 {
@@ -93,7 +93,7 @@ heap_remove(struct wq_delayed_work *dw)
 	TIMER->heap = meld(TIMER->heap, sub);
 }
 
-/* Takes what has come into the heap. T is held. */
+/* Takes the works of the inbox to the heap. T is held. */
 static enum wq_inbox_state
 drain(void)
 {
@@ -105,13 +105,12 @@ drain(void)
 
 		dw->wq->nb_delayed++;
 		heap_insert(dw);
-		/* The pool's number tells what is in the heap from what is in the inbox. */
+		/* The pool number 1 stands for the heap, 0 for the inbox. */
 		wq_work_set_where(work, WQ_WHERE(WQ_AT_TIMER, 1));
 	}
 	return state;
 }
 
-/* Takes a work from the heap; false: it is not there. */
 bool
 wq_timer_remove(struct wq_delayed_work *dw)
 {
@@ -129,7 +128,6 @@ wq_timer_remove(struct wq_delayed_work *dw)
 	return there;
 }
 
-/* How many works of a workqueue wait for their time. Producers have stopped. */
 uint64_t
 wq_timer_nb_delayed(struct workqueue *wq)
 {
@@ -143,7 +141,7 @@ wq_timer_nb_delayed(struct workqueue *wq)
 	return nb;
 }
 
-/* Queues what is due. T is held. Returns when the next one is. */
+/* Queues the works that are due. T is held. Returns the time of the next one. */
 static uint64_t
 expire(uint64_t now)
 {
@@ -170,8 +168,8 @@ timer_main(void *arg)
 		state = drain();
 		next = expire(wq_os_now_ns());
 		/*
-		 * Sequentially consistent store, then the inbox again: pairs with wq_timer_set(). A
-		 * producer who comes later sees until when we sleep.
+		 * Sequentially consistent store, then a load of the inbox: pairs with
+		 * wq_timer_set(). A producer that comes later sees how long the thread sleeps.
 		 */
 		__atomic_store_n(&TIMER->sleep_until_ns, next, __ATOMIC_SEQ_CST);
 		if (state != WQ_INBOX_EMPTY || !wq_inbox_empty(&TIMER->inbox))
@@ -212,7 +210,6 @@ wq_timer_stop(void)
 	TIMER->started = false;
 }
 
-/* The caller holds the claim. Wait-free. */
 void
 wq_timer_set(int cpu, struct workqueue *wq, struct wq_delayed_work *dw, uint64_t delay_us)
 {
@@ -220,14 +217,14 @@ wq_timer_set(int cpu, struct workqueue *wq, struct wq_delayed_work *dw, uint64_t
 
 	dw->wq = wq;
 	dw->cpu = cpu >= 0 ? cpu : sched_getcpu();
-	/* Centuries are as good as never, and cannot overflow. */
+	/* A sum that overflows is centuries away: take the latest time. */
 	dw->expires_ns = delay_us < (UINT64_MAX - now) / WQ_NS_PER_US
 		? now + delay_us * WQ_NS_PER_US
 		: WQ_FOREVER - 1;
 	wq_work_set_where(&dw->work, WQ_WHERE(WQ_AT_TIMER, 0));
 	now = dw->expires_ns;
 	wq_inbox_push(&TIMER->inbox, &dw->work);
-	/* The work may be gone. Sequentially consistent: see timer_main(). 0: it is awake. */
+	/* The work may be freed by now. Sequentially consistent: see timer_main(). */
 	until = __atomic_load_n(&TIMER->sleep_until_ns, __ATOMIC_SEQ_CST);
 	if (now < until)
 		wq_waker_wake(&TIMER->waker);

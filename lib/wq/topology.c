@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Which CPUs share a cache and which a memory node, as sysfs tells. */
+/* Reading the caches and the memory nodes of the CPUs from sysfs. */
 
 #include <errno.h>
 #include <stdbool.h>
@@ -13,7 +13,7 @@
 
 #define SYS_CPU  "/sys/devices/system/cpu"
 #define SYS_NODE "/sys/devices/system/node"
-/* Levels of cache and nodes that are looked for. */
+/* Upper limits of the numbers in sysfs. */
 #define MAX_CACHES 8
 #define MAX_NODES  1024
 
@@ -72,7 +72,7 @@ read_list(const char *path, cpu_set_t *set)
 	return rc == 0 ? parse_list(buf, set) : rc;
 }
 
-/* The CPUs that share the last-level cache with @cpu. */
+/* Reads the CPUs that share the last-level cache with @cpu. */
 static int
 read_cache(int cpu, cpu_set_t *out)
 {
@@ -97,7 +97,7 @@ read_cache(int cpu, cpu_set_t *out)
 	return best < 0 ? -ENOENT : 0;
 }
 
-/* The CPUs of the next set of CPUs, all without a pod yet, become a pod. */
+/* Makes a pod of those CPUs of a set that have no pod yet. */
 static void
 add_pod(struct wq_topology *topo, int scope, const cpu_set_t *set)
 {
@@ -121,7 +121,7 @@ wq_topology_read(struct wq_topology *topo)
 	cpu_set_t set, all;
 
 	topo->nb_cpus = conf > 0 ? (int)conf : 1;
-	/* The numbers may have holes: the highest counts. */
+	/* CPU numbers may have gaps: the highest number counts. */
 	if (read_list(SYS_CPU "/possible", &set) == 0) {
 		for (int c = topo->nb_cpus; c < WQ_MAX_CPUS; c++) {
 			if (CPU_ISSET(c, &set))
@@ -158,7 +158,7 @@ wq_topology_read(struct wq_topology *topo)
 		if (read_list(path, &set) == 0)
 			add_pod(topo, SCOPE_NUMA, &set);
 	}
-	/* What sysfs does not tell, and the whole system: one pod. */
+	/* One pod for the CPUs that sysfs does not describe, and one for the system. */
 	for (int s = SCOPE_CACHE; s <= SCOPE_SYSTEM; s++)
 		add_pod(topo, s, &all);
 	return 0;
@@ -183,10 +183,6 @@ wq_topology_pod_cpus(const struct wq_topology *topo, int scope, int pod, cpu_set
 	}
 }
 
-/*
- * The CPU of the set that is nearest to @cpu: itself, else one that shares the smallest scope with
- * it. Among equals the choice depends on @cpu, so that different CPUs spread.
- */
 int
 wq_topology_nearest(const struct wq_topology *topo, int cpu, const cpu_set_t *set)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* The life of a worker: create, start, look for work, sleep, die. */
+/* Workers: creating them, and their threads, which execute works, spin, and sleep. */
 
 #include <errno.h>
 #include <stdio.h>
@@ -19,14 +19,14 @@
 #include "thread.h"
 #include "worker.h"
 
-/* Works taken from the inbox at once: enough to share the cost, few enough to keep lists short. */
+/* Works taken from the inbox at once. More of them make longer lists, without lower cost. */
 #define DRAIN_BATCH 16
-/* Nice value of workers of high priority, where the process may set it. */
+/* Nice value of workers of high priority, if the process may set it. */
 #define HIGHPRI_NICE (-20)
 
 /*
- * Makes the worklist hold something if anything waits. P is held; it is released while a producer
- * is between its two steps. false: nothing waits.
+ * Takes works from the inbox until the worklist holds one. P is held; it is released while a
+ * producer is between its two steps. false: no work waits.
  */
 static bool
 fill_worklist(struct wq_pool *pool)
@@ -59,8 +59,8 @@ fill_worklist(struct wq_pool *pool)
 }
 
 /*
- * Looks for new work a little longer, so that producers need not wake anybody. Counted as running
- * meanwhile. P is held and dropped. true: there is some.
+ * Looks for new works for wq_config::spin_us, so that producers need not wake the worker. The
+ * worker counts as running meanwhile. P is held, and released meanwhile. true: works wait.
  */
 static bool
 spin(struct wq_worker *w)
@@ -87,8 +87,8 @@ spin(struct wq_worker *w)
 }
 
 /*
- * From a wake-up to the next sleep: executes until nothing waits, or until another worker of a
- * managed pool runs as well. P is held, and released at the end.
+ * A turn of a worker, from its wake-up to the next sleep. It executes works until none waits, or
+ * until another worker of a managed pool runs as well. P is held, and released at the end.
  */
 static void
 serve(struct wq_worker *w)
@@ -129,7 +129,7 @@ worker_main(void *arg)
 	wq_current = w;
 	pthread_setname_np(pthread_self(), w->name);
 	__atomic_store_n(&w->tid, wq_os_gettid(), __ATOMIC_RELEASE);
-	/* Refused without the privilege: then such workers are as others. */
+	/* Fails without the privilege. Then these workers run at normal priority. */
 	if (pool->highpri)
 		(void)setpriority(PRIO_PROCESS, (id_t)w->tid, HIGHPRI_NICE);
 	while (!dies) {
@@ -137,8 +137,8 @@ worker_main(void *arg)
 		wq_lock(&pool->lock);
 		dies = w->flags & WQ_W_DIE;
 		/*
-		 * Not idle: a late wake meant for who had the struct before came between our start
-		 * and our creator's entering us.
+		 * If the worker is not idle, a late wake-up was meant for the former user of the
+		 * struct, and the creator has not entered this worker in the idle list yet.
 		 */
 		if (!dies && (w->flags & WQ_W_IDLE))
 			serve(w);
@@ -200,9 +200,6 @@ prepare(struct wq_pool *pool, struct wq_worker **out)
 	return 0;
 }
 
-/*
- * Creates and starts a worker; it is idle then. P is not held.
- */
 int
 wq_worker_create(struct wq_pool *pool)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* Workqueues: making, freeing, and which pwq a CPU's works go to. */
+/* Workqueues: allocating and destroying them, and routing the works of a CPU to a pwq. */
 
 #include <errno.h>
 #include <stdio.h>
@@ -58,7 +58,7 @@ add_pwq(struct workqueue *wq, struct wq_pool *pool)
 	return 0;
 }
 
-/* The unbound pool of a pod, made when there is none yet. G is held. */
+/* Finds or creates the unbound pool of a pod. G is held. */
 static int
 unbound_pool(int scope, int pod, bool highpri, struct wq_pool **out)
 {
@@ -74,7 +74,7 @@ unbound_pool(int scope, int pod, bool highpri, struct wq_pool **out)
 	return wq_pool_create(-1, scope, pod, highpri, out);
 }
 
-/* The CPU for the next ordered workqueue. G is held. */
+/* Picks the CPU for the next ordered workqueue. G is held. */
 static int
 pick_ordered_cpu(void)
 {
@@ -86,7 +86,7 @@ pick_ordered_cpu(void)
 	}
 }
 
-/* G is held. */
+/* Adds a pwq for each pool that the workqueue uses. G is held. */
 static int
 add_pwqs(struct workqueue *wq)
 {
@@ -106,14 +106,14 @@ add_pwqs(struct workqueue *wq)
 		rc = unbound_pool(scope, pod, hi, &pool);
 		if (rc == 0)
 			rc = add_pwq(wq, pool);
-		/* One pwq keeps the order. */
+		/* A single pwq keeps the order. */
 		if (wq->flags & WQ_ORDERED)
 			break;
 	}
 	return rc;
 }
 
-/* The pwq for works queued on @cpu. G is held. */
+/* Finds the pwq for works that are queued on @cpu. G is held. */
 static struct wq_pwq *
 pwq_for(struct workqueue *wq, int cpu)
 {
@@ -132,7 +132,6 @@ pwq_for(struct workqueue *wq, int cpu)
 	return NULL;
 }
 
-/* Points every CPU to its pwq anew. G is held. */
 void
 wq_workqueue_reroute(struct workqueue *wq)
 {
@@ -141,7 +140,7 @@ wq_workqueue_reroute(struct workqueue *wq)
 		__atomic_store_n(&wq->route[c], pwq_for(wq, c), __ATOMIC_RELEASE);
 }
 
-/* Every pool that works can come to has a worker, so that failure shows now. */
+/* Creates a worker in each pool of the workqueue that has none. */
 static int
 populate(struct workqueue *wq)
 {
@@ -198,7 +197,7 @@ make_wq(const char *name, unsigned flags, int max_active, struct workqueue **out
 	return 0;
 }
 
-/* Gives a new workqueue its pwqs and makes it known. */
+/* Adds the pwqs of a new workqueue and enters it in the list of workqueues. */
 static int
 publish(struct workqueue *wq)
 {
@@ -209,7 +208,7 @@ publish(struct workqueue *wq)
 	if (rc == 0) {
 		wq_workqueue_reroute(wq);
 		wq_link_append(&wq->node, &wq_global.workqueues);
-		/* The set may have changed since it was started. */
+		/* The CPU set may have changed since the thread was started. */
 		if (wq->rescuer != NULL)
 			pthread_setaffinity_np(
 				wq->rescuer->thread, sizeof(wq_global.cpus), &wq_global.cpus);
@@ -230,7 +229,7 @@ wq_workqueue_create(
 		return rc;
 	if (flags & WQ_ORDERED)
 		wq->max_active = 1;
-	/* Before anybody can find the workqueue: its rescuer never changes. */
+	/* Before other threads can find the workqueue, as they read wq->rescuer freely. */
 	if (flags & WQ_MEM_RECLAIM)
 		rc = wq_rescuer_create(wq);
 	if (rc != 0) {
@@ -276,7 +275,7 @@ wq_destroy(struct workqueue *wq)
 	if (wq == NULL)
 		return;
 	wq_drain(wq);
-	/* A timer that fires later would queue to freed memory: the caller's bug. */
+	/* A bug of the caller: the timer would queue to freed memory later. */
 	WQ_ASSERT(wq_timer_nb_delayed(wq) == 0);
 	pthread_mutex_lock(&wq_global.mutex);
 	wq_link_del(&wq->node);
@@ -285,7 +284,6 @@ wq_destroy(struct workqueue *wq)
 	free_wq(wq);
 }
 
-/* Gives every pwq the limit that holds now. M is held, or nobody else knows of @wq. */
 void
 wq_workqueue_apply_max_active(struct workqueue *wq)
 {
