@@ -38,7 +38,7 @@ def gigabits(reply):
 
 
 def exchange(title, lab, client, server, kind, chunk):
-    """The client asks, the server answers, and both prove by the hash what they have got."""
+    """The client asks, the server answers, and both compare the digests of the data."""
     there, here, port = lab.pair(client, server)
     listener = here.spawn(f'socket {kind}', f'listen {port}', 'accept', f'recv eof {chunk}',
                           f'send {SIZE} 2 {chunk}', 'close', 'accept', 'echo')
@@ -48,13 +48,13 @@ def exchange(title, lab, client, server, kind, chunk):
                         f'ping {PINGS} 64', 'close').wait(TIMEOUT)
     answered = listener.wait(TIMEOUT)
     for sent, received in ((asked['send'], answered['recv']), (answered['send'], asked['recv'])):
-        check(sent['bytes'] == received['bytes'] and sent['sha256'] == received['sha256'],
+        check(sent['bytes'] == received['bytes'] and sent['digest'] == received['digest'],
               f'{title}: what arrived is not what was sent')
         if kind == 'seqpacket':
             check(sent['lens'] == received['lens'], f'{title}: message boundaries are lost')
     print(f'  {title:<44} {kind:<9}  {gigabits(answered["recv"]):5.2f}  '
           f'{gigabits(asked["recv"]):5.2f} {asked["ping"]["median_us"]:6}  '
-          f'{asked["recv"]["sha256"][:12]}', flush=True)
+          f'{asked["recv"]["digest"][:12]}', flush=True)
 
 
 def refusal(lab):
@@ -96,8 +96,8 @@ def demo(lab):
         check(cid == guest.cid, f'guest {name} has CID {cid}')
         print(f'guest {name}: CID {cid}, Linux {guest.release}')
 
-    print(f'\n  {SIZE[:-1]} MiB each way, SHA-256 compared by both{"":<15} Gb/s   Gb/s   trip\n'
-          f'{"":<57} asked answer     us  hash')
+    print(f'\n  {SIZE[:-1]} MiB each way, digests compared by both{"":<15} Gb/s   Gb/s   trip\n'
+          f'{"":<57} asked answer     us  digest')
     exchange('guest A asks a server on the host', lab, 'a', 'host', 'stream', '64K')
     exchange('the host asks a server in guest A', lab, 'host', 'a', 'stream', '64K')
     exchange('guest B talks to guest A', lab, 'b', 'a', 'stream', '64K')

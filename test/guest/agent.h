@@ -96,17 +96,14 @@ extern const struct step steps_data[];
 /** Echo on @p fd until the peer ends. @return bytes echoed or -errno. */
 ssize_t data_echo(int fd, int type);
 
-/* agent_sha256.c */
+/* agent_digest.c */
 
-struct sha256 {
-	uint32_t state[8];
-	uint64_t total_len;
-	uint8_t block[64];
-};
-
-void sha256_init(struct sha256 *h);
-void sha256_update(struct sha256 *h, const void *data, size_t data_len);
-/** @p hex takes 65 bytes. */
-void sha256_hex(struct sha256 *h, char *hex);
+/**
+ * Append @p data_len bytes of @p data to the stream that @p digest describes. The result does not
+ * depend on how the stream is split into calls.
+ *
+ * @param digest 0 before the first call.
+ */
+void digest_update(uint64_t *digest, const void *data, size_t data_len);
 
 #endif

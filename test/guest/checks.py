@@ -13,7 +13,7 @@ STOP_SECONDS = 5
 def same(sent, received, kind):
     """What one side sent is what the other received; of seqpacket, message by message."""
     assert received['bytes'] == sent['bytes']
-    assert received['sha256'] == sent['sha256']
+    assert received['digest'] == sent['digest']
     if kind == 'seqpacket':
         assert received['calls'] == sent['calls']
         assert received['lens'] == sent['lens']

@@ -4,7 +4,7 @@
     guest = Guest(image_dir, 'old', workdir, 'a', vsock=[VsockDevice(path)])
     guest.start()
     replies = guest.run('connect 2 1234', 'send 16M 1', 'shut wr', 'recv eof')
-    print(replies['recv']['sha256'])
+    print(replies['recv']['digest'])
 
 `run` and `spawn` take the steps that agent_*.c describe; for a job that was spawned see jobs.py.
 """
