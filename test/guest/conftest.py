@@ -14,7 +14,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 
 # pylint: disable=wrong-import-position
-from lab import Lab  # noqa: E402
+from lab import Lab, Machines  # noqa: E402
 
 SKIPPED = 77
 
@@ -65,13 +65,22 @@ def vsockd():
     return path
 
 
+@pytest.fixture(scope='session')
+def machines():
+    """The running guests that labs hand on to each other."""
+    idle = Machines()
+    yield idle
+    idle.close()
+
+
 @pytest.fixture(scope='module')
-def shared_lab(request, vsockd, image, kernels, tmp_path_factory):
+def shared_lab(request, vsockd, image, kernels, machines, tmp_path_factory):
     """The lab of one file, which says by its LAB how it differs from the usual one."""
     options = getattr(request.module, 'LAB', {})
-    lab = Lab(vsockd, image, kernels, str(tmp_path_factory.mktemp('lab')), **options)
+    lab = Lab(vsockd, image, kernels, str(tmp_path_factory.mktemp('lab')), machines=machines,
+              **options)
     yield lab
-    lab.close()
+    lab.close(reuse=True)
 
 
 @pytest.fixture
@@ -86,18 +95,20 @@ def lab(shared_lab, request):
 
 
 @pytest.fixture
-def labs():
+def labs(request):
     """The labs of one test; their logs are shown when it fails."""
     made = []
     yield made
     for lab in made:
-        lab.close()
+        lab.close(reuse=not request.node.failed)
 
 
 @pytest.fixture
-def make_lab(vsockd, image, kernels, tmp_path, labs):
+def make_lab(vsockd, image, kernels, machines, tmp_path, labs, shared_lab):
     def make(**kwargs):
-        labs.append(Lab(vsockd, image, kernels, str(tmp_path), **kwargs))
+        # Two labs at the same time would need two pairs of guests.
+        shared_lab.close(reuse=True)
+        labs.append(Lab(vsockd, image, kernels, str(tmp_path), machines=machines, **kwargs))
         return labs[-1].start()
 
     return make

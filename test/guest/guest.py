@@ -72,7 +72,7 @@ class Qmp:
         with self.lock:
             message = {'execute': command}
             if arguments:
-                message['arguments'] = {k.replace('_', '-'): v for k, v in arguments.items()}
+                message['arguments'] = arguments
             self.sock.sendall(json.dumps(message).encode() + b'\n')
             while True:
                 reply = self.read()
@@ -140,10 +140,11 @@ class Guest:
             '-kernel', os.path.join(self.image, 'vmlinux'),
             '-initrd', os.path.join(self.image, 'initramfs'), '-append', KERNEL_ARGS]
         for i, device in enumerate(self.vsock):
+            # A device behind a root port can be added and removed while the machine runs.
+            args += ['-device', f'pcie-root-port,id=port{i},chassis={i + 1},slot={i + 1}']
             if not device.hotplug:
-                args += ['-chardev', device.chardev(f'vs{i}'), '-device', device.device(f'vs{i}')]
-        # Where a device can be plugged into the running machine.
-        args += ['-device', 'pcie-root-port,id=port0,chassis=1,slot=1']
+                args += ['-chardev', device.chardev(f'vs{i}'),
+                         '-device', f'{device.device(f"vs{i}")},bus=port{i}']
         return args + self.args
 
     def start(self, wait=True):
@@ -356,6 +357,11 @@ class Guest:
                 raise self.failure('memory that was added is not in use')
             time.sleep(0.2)
 
+    def has_vsock(self, index):
+        """Whether the vsock device `index` is plugged in."""
+        return not self.closed and any(c['label'] == f'vs{index}'
+                                       for c in self.qmp('query-chardev'))
+
     def vsock_connected(self, index):
         """Whether QEMU has a connection to the back end of the device `index`."""
         chardev, = [c for c in self.qmp('query-chardev') if c['label'] == f'vs{index}']
@@ -377,5 +383,28 @@ class Guest:
             if time.monotonic() > deadline:
                 raise self.failure(f'no connection to {device.path}')
             time.sleep(0.05)
-        self.qmp('device_add', driver='vhost-user-vsock-pci', id=f'dev-vs{index}', bus='port0',
-                 chardev=f'vs{index}', **device.properties)
+        self.qmp('device_add', driver='vhost-user-vsock-pci', id=f'dev-vs{index}',
+                 bus=f'port{index}', chardev=f'vs{index}', **device.properties)
+
+    def wait_cid(self, cid):
+        """Wait until the guest's driver has taken the CID of its vsock device."""
+        deadline = time.monotonic() + STEP_TIMEOUT
+        while self.run('?cid')['cid'].get('cid') != cid:
+            if time.monotonic() > deadline:
+                raise self.failure(f'the guest does not have CID {cid}')
+            time.sleep(0.02)
+
+    def unplug_vsock(self, index):
+        """Remove the vsock device `index` from the running machine, with its driver's consent."""
+        device = f'dev-vs{index}'
+        self.qmp.events.clear()
+        self.qmp('device_del', id=device)
+        deadline = time.monotonic() + STEP_TIMEOUT
+        while not any(event['event'] == 'DEVICE_DELETED' and
+                      event.get('data', {}).get('device') == device
+                      for event in self.qmp.events):
+            if time.monotonic() > deadline:
+                raise self.failure(f'{device} was not removed')
+            time.sleep(0.02)
+            self.qmp('query-status')    # reads the events that came before its answer
+        self.qmp('chardev-remove', id=f'vs{index}')

@@ -14,11 +14,45 @@ CID_A = 3
 CID_B = 4
 
 
+class Machines:
+    """Guests that run without a vsock device until a lab needs them.
+
+    A boot takes more than a second of CPU time, but plugging a device takes 50 ms.
+    """
+
+    def __init__(self):
+        self.idle = []
+
+    def take(self, kernel):
+        """A guest with `kernel`, or None if all are in use."""
+        for guest in self.idle:
+            if guest.kernel == kernel:
+                self.idle.remove(guest)
+                return guest
+        return None
+
+    def give(self, guest, plugged):
+        """Keep `guest` for a later lab if it works; otherwise end it."""
+        try:
+            guest.end_jobs()
+            if plugged:
+                guest.unplug_vsock(0)
+            guest.run('sh true', timeout=20)
+            self.idle.append(guest)
+        except (OSError, PartyError, StepFailed):
+            guest.close()
+
+    def close(self):
+        for guest in self.idle:
+            guest.close()
+        self.idle = []
+
+
 class Lab:
     """Everything that a test of the daemon with guests needs."""
 
     def __init__(self, binary, image, kernels, workdir, ports=None, devices=None,
-                 lcores=2):
+                 lcores=2, machines=None):
         self.binary = binary
         self.image = image
         self.kernels = kernels
@@ -26,6 +60,7 @@ class Lab:
         self.ports = ports or [Port(CID_A), Port(CID_B)]
         self.devices = devices or {}    # CID: arguments of VsockDevice
         self.lcores = lcores
+        self.machines = machines or Machines()
         self.daemon = None
         self.guests = {}
         self.runs = 0
@@ -37,18 +72,36 @@ class Lab:
         os.makedirs(workdir)
         self.daemon = Daemon(self.binary, workdir, self.ports, self.lcores)
         self.daemon.start()
+        booting = []
+        running = []
         for port, kernel in zip(self.ports, self.kernels):
-            self.guests[port.cid] = self.make_guest(port.cid, kernel, workdir)
-        # Both boot at the same time.
-        for guest in self.guests.values():
+            guest = self.machines.take(kernel)
+            if guest is None:
+                guest = self.make_guest(port.cid, kernel, workdir)
+                booting.append(guest)
+            else:
+                guest.vsock = [self.make_device(port.cid)]
+                guest.name = f'guest{port.cid}'
+                guest.cid = port.cid
+                running.append(guest)
+            self.guests[port.cid] = guest
+        # Several guests boot at the same time.
+        for guest in booting:
             guest.start(wait=False)
-        for guest in self.guests.values():
+        running = [guest for guest in running if not guest.vsock[0].hotplug]
+        for guest in running:
+            guest.plug_vsock(0)
+        for guest in booting:
             guest.wait_boot()
+        for guest in running:
+            guest.wait_cid(guest.cid)
         return self
 
+    def make_device(self, cid):
+        return VsockDevice(self.daemon.iface(cid), **self.devices.get(cid, {}))
+
     def make_guest(self, cid, kernel, workdir):
-        device = VsockDevice(self.daemon.iface(cid), **self.devices.get(cid, {}))
-        guest = Guest(self.image, kernel, workdir, f'guest{cid}', vsock=[device])
+        guest = Guest(self.image, kernel, workdir, f'guest{cid}', vsock=[self.make_device(cid)])
         guest.cid = cid
         return guest
 
@@ -67,17 +120,23 @@ class Lab:
         except (DaemonError, PartyError, StepFailed):
             self.close()
 
-    def close(self):
-        """End everything; a daemon that is still there has to end well."""
+    def close(self, reuse=False):
+        """End everything. A daemon that still runs must exit with status 0.
+
+        With `reuse`, guests that still work are kept for the next lab.
+        """
         daemon, self.daemon = self.daemon, None
         status = 0
         try:
             if daemon is not None and daemon.proc is not None and daemon.proc.poll() is None:
                 status, _ = daemon.stop()
         finally:
-            for guest in self.guests.values():
-                guest.close()
-            self.guests = {}
+            guests, self.guests = self.guests, {}
+            for guest in guests.values():
+                if reuse and status == 0:
+                    self.machines.give(guest, guest.has_vsock(0))
+                else:
+                    guest.close()
             if daemon is not None:
                 daemon.close()
         if status != 0:
