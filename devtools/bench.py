@@ -85,12 +85,12 @@ class Bench:
         guests = min(row.guests, backend.nb_guests)
         args = [*(row.alone if alone else row.args).split(), *backend.guest_args(guests),
                 f"--backend-pid={backend.process.pid}"]
-        ours = backend.telemetry and self.options.counts
-        before = bench_counts.totals(backend.telemetry) if ours else None
+        counted = backend.ours and self.options.counts
+        before = bench_counts.totals(backend.telemetry_path()) if counted else None
         result = self.pktgen((row.name, "alone" if alone else backend.name), args,
                              max(self.options.seconds, row.least_s),
-                             STALL_S if backend.telemetry else OTHER_STALL_S)
-        after = bench_counts.totals(backend.telemetry) if before else None
+                             STALL_S if backend.ours else OTHER_STALL_S)
+        after = bench_counts.totals(backend.telemetry_path()) if before else None
         if after:
             diff = bench_counts.since(before, after)
             self.results.setdefault(("lcore", "time"), []).append(diff)
@@ -111,7 +111,7 @@ class Bench:
         try:
             deadline = time.monotonic() + START_S
             while True:
-                stats = bench_counts.ask(backend.telemetry, "/vsock/stats")
+                stats = bench_counts.ask(backend.telemetry_path(), "/vsock/stats")
                 if stats and stats[0]["conns"] >= row.beside:
                     break
                 if stats is None or process.poll() is not None or time.monotonic() > deadline:
@@ -131,7 +131,7 @@ class Bench:
         if row.raw:
             self.pktgen((row.name, "raw"), row.raw.split())
         for backend in backends:
-            if backend.telemetry:
+            if backend.ours:
                 # Ours has to work.
                 if row.alone:
                     self.through(row, backend, alone=True)
@@ -236,9 +236,9 @@ def sweep(bench, options, backend):
 
 
 def make_backends(options, folder):
-    backends = [vsockd(options, folder, "two", 2)]
+    backends = [vsockd(options, folder, 2)]
     for i, (template, name) in enumerate(options.others):
-        backend = other(template, name, folder / f"other{i}", options.cpus[1])
+        backend = other(template, name, folder, options.cpus[1])
         if backend.name in [known.name for known in backends]:
             backend.name += f" ({i + 2})"
         backends.append(backend)
@@ -268,7 +268,7 @@ def measure_shared(bench, options, rows, backends):
 
 def measure_own(bench, options, folder, row):
     """A row with a daemon of its own."""
-    backend = vsockd(options, folder, row.name, row.guests + row.beside)
+    backend = vsockd(options, folder, row.guests + row.beside)
     try:
         backend.start()
         weigh(bench, row, backend)
@@ -288,7 +288,7 @@ def measure(bench, options, folder):
             measure_own(bench, options, folder, row)
     if options.counts:
         bench_counts.instructions(bench, [row.name for row in rows], lambda *how: vsockd(
-            options, folder, "callgrind", 2, *how))
+            options, folder, 2, *how))
     return rows, [backend.name for backend in backends]
 
 

@@ -57,4 +57,5 @@ if [ -z "$build" ]; then
 	ninja -C "$build" app/dpdk-vsockd/dpdk-vsockd app/dpdk-vsock-pktgen/dpdk-vsock-pktgen \
 		>/dev/null || { echo "bench.sh: the build failed" >&2; exit 1; }
 fi
+export PYTHONPATH=$root/test PYTHONDONTWRITEBYTECODE=1
 exec python3 "$root/devtools/bench.py" --build="$build" ${args[@]+"${args[@]}"}

@@ -4,12 +4,14 @@
 import os
 import shlex
 import shutil
-import signal
-import subprocess
-import time
+import tempfile
 from pathlib import Path
 
+from pylib.daemon import Daemon, Port
+from pylib.process import Process, ProcessError
+
 OURS = "dpdk-vsockd"
+FIRST_CID = 3
 START_S = 20
 STOP_S = 60  # callgrind takes its time
 
@@ -22,80 +24,100 @@ class Failed(Exception):
         self.reason = reason or text
 
 
+class Other(Process):
+    """Another back end: a command line with the paths of its sockets."""
+
+    def __init__(self, words, folder, nb_guests):
+        self.words = words
+        self.dir = Path(tempfile.mkdtemp(prefix="other", dir=folder))
+        super().__init__(str(self.dir / "log"))
+        self.ports = {cid: Port("", cid, f"{self.dir}/{cid}.sock", f"{self.dir}/{cid}.vsock")
+                      for cid in range(FIRST_CID, FIRST_CID + nb_guests)}
+
+    def command(self):
+        places = {}
+        for suffix, port in zip(("", "2"), self.ports.values()):
+            places[f"{{cid{suffix}}}"] = port.cid
+            places[f"{{sock{suffix}}}"] = port.iface
+            places[f"{{uds{suffix}}}"] = port.uds
+        line = []
+        for word in self.words:
+            for place, value in places.items():
+                word = word.replace(place, str(value))
+            line.append(word)
+        return line
+
+    def ready(self):
+        return all(os.path.exists(port.iface) for port in self.ports.values())
+
+    def discard(self):
+        self.kill()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
 class Backend:
-    """A back end that serves guests: started once, used by every row that it can do."""
+    """A back end that serves guests: started once, used by every row that it can do.
 
-    telemetry = None
+    launch: makes its process; cpu: where it has to run, if it does not choose by itself.
+    """
 
-    def __init__(self, name, command, folder, nb_guests, cpu):
+    def __init__(self, name, nb_guests, launch, cpu=None):
         self.name = name
-        self.command = command
-        self.folder = folder
         self.nb_guests = nb_guests
+        self.launch = launch
         self.cpu = cpu
-        self.process = None
+        self.ours = name == OURS
+        self.server = None
 
-    def sock(self, guest):
-        return self.folder / f"{guest}.sock"
+    @property
+    def process(self):
+        return self.server.process if self.server else None
 
-    def uds(self, guest):
-        return self.folder / f"{guest}.vsock"
+    def telemetry_path(self):
+        return self.server.telemetry_path()
 
     def start(self):
-        self.folder.mkdir(parents=True)
-        pin = (lambda: os.sched_setaffinity(0, {self.cpu})) if self.cpu is not None else None
-        with open(self.folder / "log", "wb") as log:
-            self.process = subprocess.Popen(self.command, stdout=log, stderr=log, preexec_fn=pin)
-        deadline = time.monotonic() + START_S
-        while not all(self.sock(i).exists() for i in range(self.nb_guests)):
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                text = (self.folder / "log").read_text(errors="replace")
-                raise Failed(f"{self.name} does not start: {text[-500:]}", "it does not start")
-            time.sleep(0.05)
+        self.server = self.launch()
+        try:
+            self.server.start(START_S, self.cpu)
+        except ProcessError as error:
+            raise Failed(f"{self.name} does not start: {str(error)[-500:]}",
+                         "it does not start") from error
 
     def stop(self):
-        if self.process is None:
+        if self.server is None:
             return
-        self.process.send_signal(signal.SIGTERM)
         try:
-            self.process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.process = None
+            if self.server.alive():
+                self.server.terminate(timeout=STOP_S)
+        except ProcessError:
+            pass  # it was killed
+        self.server.discard()
+        self.server = None
 
     def restart(self):
         self.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
         self.start()
 
     def guest_args(self, nb, first=0):
-        return [f"--guest=iface={self.sock(i)},uds={self.uds(i)},cid={3 + i}"
-                for i in range(first, first + nb)]
+        ports = list(self.server.ports.values())
+        return [port.guest_arg() for port in ports[first:first + nb]]
 
 
-def vsockd(options, folder, name, nb_guests, prefix=(), app_options=()):
+def vsockd(options, folder, nb_guests, wrapper=(), app_options=()):
     """The daemon of the build: main thread on CPU A, the polling one on CPU B."""
     cpu_a, cpu_b = options.cpus
-    command = [*prefix, str(options.vsockd), "--no-pci", "--no-huge", "-m", "512",
-               "--lcores", f"0@{cpu_a},1@{cpu_b}", f"--file-prefix=bench{os.getpid()}{name}"]
-    backend = Backend(OURS, command, folder / name, nb_guests, None)
-    for i in range(nb_guests):
-        command += ["--vdev", f"vsock_vhost{i},iface={backend.sock(i)},cid={3 + i},"
-                              f"uds={backend.uds(i)},max_conns=65536"]
-    command += ["--", *app_options]
-    backend.telemetry = f"bench{os.getpid()}{name}"
-    return backend
+    cids = range(FIRST_CID, FIRST_CID + nb_guests)
+
+    def launch():
+        return Daemon(cids, {cid: {"max_conns": 65536} for cid in cids}, program=options.vsockd,
+                      eal=("--lcores", f"0@{cpu_a},1@{cpu_b}"), app=app_options, memory=512,
+                      wrapper=wrapper, parent=folder)
+    return Backend(OURS, nb_guests, launch)
 
 
 def other(template, name, folder, cpu):
     words = shlex.split(template)
-    backend = Backend(name or Path(words[0]).name, [], folder,
-                      2 if "{sock2}" in template else 1, cpu)
-    places = {"{cid}": 3, "{sock}": backend.sock(0), "{uds}": backend.uds(0),
-              "{cid2}": 4, "{sock2}": backend.sock(1), "{uds2}": backend.uds(1)}
-    for word in words:
-        for place, value in places.items():
-            word = word.replace(place, str(value))
-        backend.command.append(word)
-    return backend
+    nb_guests = 2 if "{sock2}" in template else 1
+    return Backend(name or Path(words[0]).name, nb_guests,
+                   lambda: Other(words, folder, nb_guests), cpu)

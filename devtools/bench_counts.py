@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Counts of bench.sh: what shows a regression whatever the noise of the machine."""
 
-import json
-import os
 import re
 import shutil
-import socket
 import statistics
 import sys
 import time
+
+from pylib.telemetry import Telemetry
 
 # The load generator's memory: mapped by the daemon, but not its own.
 GUEST_MEMORY = "memfd:vsock-guest"
@@ -32,20 +31,11 @@ COUNT_S = 0.5
 LCORE_THREAD = r"(rte|lcore|dpdk)-worker-?\d+"
 
 
-def ask(prefix, *commands):
+def ask(path, *commands):
     """Asks the daemon's telemetry. None where there is none."""
-    runtime = os.environ.get("RUNTIME_DIRECTORY") or (
-        "/var/run" if os.getuid() == 0 else os.environ.get("XDG_RUNTIME_DIR", "/tmp"))
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
-            sock.settimeout(10)
-            sock.connect(f"{runtime}/dpdk/{prefix}/dpdk_telemetry.v2")
-            sock.recv(16384)
-            answers = []
-            for command in commands:
-                sock.send(command.encode())
-                answers.append(json.loads(sock.recv(65536))[command.split(",")[0]])
-            return answers
+        with Telemetry(path, timeout=10) as client:
+            return [client.ask(command) for command in commands]
     except (OSError, ValueError, KeyError) as error:
         print(f"no telemetry: {error}", file=sys.stderr)
         return None
@@ -59,9 +49,9 @@ def lcores_cpu_ns(result):
     return seconds * 1e9 / packets if seconds and packets else None
 
 
-def totals(prefix):
+def totals(path):
     """All that the daemon counts, as one dictionary; with the time that lcores had until now."""
-    answers = ask(prefix, "/vsock/stats", "/vsock/lcores")
+    answers = ask(path, "/vsock/stats", "/vsock/lcores")
     if answers is None:
         return None
     stats, lcores = answers
@@ -180,10 +170,9 @@ def callgrind(bench, daemon, name, args, app_options=()):
         backend.start()
         bench.pktgen(("callgrind", name),
                      [*args.split(), *backend.guest_args(2), "--stall=60"], COUNT_S)
-        stats = totals(backend.telemetry)
+        stats = totals(backend.telemetry_path())
     finally:
         backend.stop()
-        shutil.rmtree(backend.folder, ignore_errors=True)
     return calls(out), stats
 
 

@@ -46,5 +46,6 @@ quietly "the build of the daemon" ninja -C "$build" app/dpdk-vsockd/dpdk-vsockd
 echo "preparing the guests"
 image=$(devtools/guest-image.sh old new) || fail "no image for the guests"
 
+export PYTHONPATH=$PWD/test:$PWD/test/guest PYTHONDONTWRITEBYTECODE=1
 exec /usr/bin/python3 devtools/demo/demo.py --vsockd "$build/app/dpdk-vsockd/dpdk-vsockd" \
 	--image "$image" --start "$start"

@@ -2,21 +2,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The part of devtools/demo.sh that runs the daemon, two guests and the host."""
 import argparse
-import os
 import shutil
 import signal
 import sys
 import tempfile
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.join(HERE, '../../test/guest'))
-
-# pylint: disable=wrong-import-position
-from daemon import DaemonError  # noqa: E402
-from jobs import PartyError, StepFailed  # noqa: E402
-from lab import Lab  # noqa: E402
+from daemon import DaemonError
+from jobs import PartyError, StepFailed
+from lab import Lab
 
 SIZE = '16M'
 TIMEOUT = 120

@@ -6,16 +6,12 @@ new or latest, see devtools/guest-image.sh); GUEST_IMAGE, where the images are.
 """
 import os
 import subprocess
-import sys
 
 import pytest
 
+from lab import Lab, Machines
+
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, HERE)
-
-# pylint: disable=wrong-import-position
-from lab import Lab, Machines  # noqa: E402
-
 SKIPPED = 77
 
 

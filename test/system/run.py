@@ -20,8 +20,9 @@ def main(args):
         return SKIPPED
     import pytest
     here = os.path.dirname(os.path.abspath(__file__))
+    ini = os.path.join(os.path.dirname(here), "pytest.ini")
     return pytest.main(["-p", "no:cacheprovider", "-q", "--durations=5", "--rootdir", here,
-                        "-c", os.path.join(here, "pytest.ini"), *args])
+                        "-c", ini, *args])
 
 
 if __name__ == "__main__":

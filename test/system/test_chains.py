@@ -3,22 +3,12 @@
 must come through exactly, in both directions, on connections made by either side."""
 
 import pytest
-import shapes
-from daemon import pattern
-from vsock_codec import MAX_PAYLOAD, Op
+from pylib import shapes
+from pylib.daemon import pattern
+from pylib.vsock_codec import MAX_PAYLOAD, Op
 
 FEATURES = pytest.mark.parametrize("indirect", [False, True], ids=["direct", "indirect"])
 EVENTS = pytest.mark.parametrize("event_idx", [False, True], ids=["flags", "event_idx"])
-
-
-def both_ways(rig, host, conn, from_guest, from_host, what):
-    """Exchange bytes on a fresh state of the receive buffers."""
-    conn.rx.clear()
-    host.rx.clear()
-    conn.send(from_guest)
-    host.send(from_host)
-    rig.until(lambda: len(host.rx) >= len(from_guest) and len(conn.rx) >= len(from_host), what)
-    assert host.rx == from_guest and conn.rx == from_host, what
 
 
 @pytest.mark.parametrize("maker", ["host", "guest"])
@@ -31,7 +21,7 @@ def test_every_shape(rig, rx_shape, event_idx, indirect, maker):
     host, conn = rig.pair(guest, maker)
     for shape in shapes.TX:
         conn.shape = shape
-        both_ways(rig, host, conn, pattern(MAX_PAYLOAD + 1, shape), pattern(50_000, shape + "h"),
+        rig.both_ways(conn, host, pattern(MAX_PAYLOAD + 1, shape), pattern(50_000, shape + "h"),
                   shape)
 
 
@@ -42,7 +32,7 @@ def test_ring_sizes(rig, ring_size, event_idx):
     guest = rig.guest(ring_size=ring_size, event_idx=event_idx, nb_rx=ring_size)
     host, conn = rig.host_to_guest(guest)
     conn.max_packet = 3000
-    both_ways(rig, host, conn, pattern(200_000, 1), pattern(200_000, 2), "bulk")
+    rig.both_ways(conn, host, pattern(200_000, 1), pattern(200_000, 2), "bulk")
 
 
 @EVENTS
@@ -51,7 +41,7 @@ def test_ring_index_wraps(rig, base, event_idx):
     """Rings that start near the wrap of the 16-bit index."""
     guest = rig.guest(base=base, event_idx=event_idx)
     host, conn = rig.host_to_guest(guest)
-    both_ways(rig, host, conn, pattern(500_000, 1), pattern(500_000, 2), "bulk")
+    rig.both_ways(conn, host, pattern(500_000, 1), pattern(500_000, 2), "bulk")
 
 
 @pytest.mark.parametrize("nb_bytes", [1, 2, 43, 44, 45, 3731, 3732, 3733, 4096, 65535, 65536])
@@ -61,7 +51,7 @@ def test_packet_sizes(rig, nb_bytes):
     host, conn = rig.host_to_guest(guest)
     for shape in shapes.TX:
         conn.shape = shape
-        both_ways(rig, host, conn, pattern(nb_bytes, shape), pattern(nb_bytes, shape + "h"), shape)
+        rig.both_ways(conn, host, pattern(nb_bytes, shape), pattern(nb_bytes, shape + "h"), shape)
 
 
 def test_many_small_packets(rig):
@@ -69,7 +59,7 @@ def test_many_small_packets(rig):
     guest = rig.guest()
     host, conn = rig.host_to_guest(guest)
     conn.max_packet = 1
-    both_ways(rig, host, conn, pattern(2000, 1), pattern(2000, 2), "bytes")
+    rig.both_ways(conn, host, pattern(2000, 1), pattern(2000, 2), "bytes")
 
 
 def test_chain_longer_than_len(rig):
@@ -155,7 +145,7 @@ def test_bulk(rig):
     """Megabytes both ways at the same time, byte-exact."""
     guest = rig.guest()
     host, conn = rig.host_to_guest(guest)
-    both_ways(rig, host, conn, pattern(8 << 20, 1), pattern(8 << 20, 2), "bulk")
+    rig.both_ways(conn, host, pattern(8 << 20, 1), pattern(8 << 20, 2), "bulk")
 
 
 def test_two_connections_do_not_mix(rig):

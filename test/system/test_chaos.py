@@ -8,8 +8,8 @@ included; connections that nobody ended receive all of it; nothing is left over.
 import random
 
 import pytest
-from daemon import pattern, sanitized
-from vsock_codec import Shutdown, Type
+from pylib.daemon import pattern, sanitized
+from pylib.vsock_codec import Shutdown, Type
 
 CIDS = (3, 4, 5)
 DAEMONS = {

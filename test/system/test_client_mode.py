@@ -3,8 +3,8 @@
 
 import os
 
-import vhost_user
-from guest import Guest
+from pylib import vhost_user
+from pylib.guest import Guest
 
 CLIENT = {"cids": (3, 4), "port_args": {3: {"client": 1}}}
 

@@ -8,8 +8,8 @@ import struct
 import time
 
 import pytest
-from daemon import pattern
-from vsock_codec import HOST_CID, Header, Op, Shutdown, Type
+from pylib.daemon import pattern
+from pylib.vsock_codec import HOST_CID, Header, Op, Shutdown, Type
 
 MAKERS = pytest.mark.parametrize("maker", ["host", "guest"])
 KINDS = pytest.mark.parametrize("kind", list(Type), ids=lambda k: k.name.lower())

@@ -2,12 +2,11 @@
 """Mistakes on the command line: one clear line that names the key and the value, and an exit status
 that is not 0; nothing half done is left behind."""
 
-import os
 import subprocess
 
 import pytest
-from conftest import needs_daemon
-from daemon import SANITIZERS, Daemon, sanitized
+from pylib.daemon import Daemon, sanitized
+from pylib.rig import needs_daemon
 
 TIMEOUT = 30
 
@@ -15,30 +14,6 @@ TIMEOUT = 30
 @pytest.fixture(autouse=True)
 def _daemon_is_there():
     needs_daemon()
-
-
-def refuses(daemon, words, keep=False):
-    """Start; expect the refusal with all `words` in exactly one line.  Returns that line."""
-    needs_daemon()
-    try:
-        daemon.spawn()
-        try:
-            status = daemon.process.wait(TIMEOUT)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"it runs\n{daemon.stderr()}") from None
-        text = daemon.stderr()
-        assert status > 0, f"exit status {status}\n{text}"
-        assert not SANITIZERS.search(text), text
-        lines = [line for line in text.splitlines() if all(w in line for w in words)]
-        assert len(lines) == 1, f"{len(lines)} lines with {words}\n{text}"
-        if not keep:
-            left = [p for port in daemon.ports.values() for p in daemon.sockets_of(port)
-                    if os.path.exists(p)]
-            assert not left, f"half done: {left}"
-        return lines[0]
-    finally:
-        if not keep:
-            daemon.discard()
 
 
 BAD_ARGS = [
@@ -75,7 +50,7 @@ def test_bad_devarg(key, value):
         port.uds = None
         port.extra["uds"] = ""
     # A long value may be shortened in the line.
-    line = refuses(daemon, [key, value[:90]])
+    line = daemon.refuses([key, value[:90]])
     assert port.name in line
 
 
@@ -86,7 +61,7 @@ def test_missing_key(key):
     args = {"iface": port.iface, "cid": 3, "uds": port.uds}
     del args[key]
     port.vdev = lambda: ",".join([port.name] + [f"{k}={v}" for k, v in args.items()])
-    refuses(daemon, [port.name, key])
+    daemon.refuses([port.name, key])
 
 
 def test_key_without_value():
@@ -94,7 +69,7 @@ def test_key_without_value():
     port = daemon.ports[3]
     base = port.vdev()
     port.vdev = lambda: base + ",lcore"
-    refuses(daemon, [port.name, "lcore"])
+    daemon.refuses([port.name, "lcore"])
 
 
 def test_key_twice():
@@ -102,13 +77,13 @@ def test_key_twice():
     port = daemon.ports[3]
     base = port.vdev()
     port.vdev = lambda: base + ",cid=4"
-    refuses(daemon, [port.name, "cid", "4"])
+    daemon.refuses([port.name, "cid", "4"])
 
 
 def test_cid_in_use():
     daemon = Daemon(cids=(3, 4))
     daemon.ports[4].cid = 3
-    refuses(daemon, ["vsock_vhost1", "cid", "3"])
+    daemon.refuses(["vsock_vhost1", "cid", "3"])
 
 
 @pytest.mark.parametrize("key", ["iface", "uds"])
@@ -116,7 +91,7 @@ def test_path_in_use(key):
     daemon = Daemon(cids=(3, 4))
     path = getattr(daemon.ports[3], key)
     setattr(daemon.ports[4], key, path)
-    refuses(daemon, ["vsock_vhost1", key, path])
+    daemon.refuses(["vsock_vhost1", key, path])
 
 
 @pytest.mark.parametrize("words,app", [
@@ -131,12 +106,12 @@ def test_path_in_use(key):
     (["stray"], ("stray",)),
 ], ids=lambda v: " ".join(v) if isinstance(v, tuple) else "")
 def test_bad_option(words, app):
-    refuses(Daemon(app=app), words)
+    Daemon(app=app).refuses(words)
 
 
 def test_no_poll_lcore():
     """-l 0 leaves nobody to poll."""
-    refuses(Daemon(eal=("-l", "0")), ["poll lcore"])
+    Daemon(eal=("-l", "0")).refuses(["poll lcore"])
 
 
 def pinned(daemon, cpu):
@@ -149,7 +124,7 @@ def pinned(daemon, cpu):
 def test_no_cpu_for_the_slow_path():
     """One CPU, polled: an error under spin that says what to do about it."""
     daemon = pinned(Daemon(eal=("--lcores", "0@0,1@0"), app=("--idle", "spin")), 0)
-    line = refuses(daemon, ["slow"])
+    line = daemon.refuses(["slow"])
     assert "--slow-cpus" in line or "spin" in line
 
 
@@ -197,7 +172,7 @@ def test_help():
     try:
         done = subprocess.run([*daemon.command()[:-2], "--help"], capture_output=True,
                               text=True, timeout=TIMEOUT, check=False,
-                              env=dict(os.environ, RUNTIME_DIRECTORY=daemon.dir))
+                              env=daemon.environment())
         assert done.returncode == 0, done.stdout + done.stderr
         assert "--idle" in done.stdout + done.stderr
     finally:

@@ -4,8 +4,8 @@
 import struct
 
 import pytest
-import vhost_user
-from vsock_codec import FEATURE_SEQPACKET
+from pylib import vhost_user
+from pylib.vsock_codec import FEATURE_SEQPACKET
 
 
 def test_features(rig):

@@ -5,8 +5,8 @@ what it advertised (guest.Conn), so that a transfer alone is already a test."""
 import time
 
 import pytest
-from daemon import pattern, sanitized
-from vsock_codec import HEADER_LEN, U32, Header, Op
+from pylib.daemon import pattern, sanitized
+from pylib.vsock_codec import HEADER_LEN, U32, Header, Op
 
 MAKERS = pytest.mark.parametrize("maker", ["host", "guest"])
 

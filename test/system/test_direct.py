@@ -2,9 +2,9 @@
 """Guests on one lcore: packets that are copied where they are found, buffers that several packets
 share, and what takes the long way behind them."""
 
-from daemon import pattern
-from guest import TX
-from vsock_codec import Op, Shutdown, Type
+from pylib.daemon import pattern
+from pylib.guest import TX
+from pylib.vsock_codec import Op, Shutdown, Type
 
 CIDS = (3, 4)
 DAEMONS = {"one_lcore": {"cids": CIDS}}

@@ -2,14 +2,13 @@
 """The guest connects to CID 2: programs on the host listen at <uds>_<port>."""
 
 import contextlib
-import errno
 import os
 import socket
 import time
 
 import pytest
-from daemon import pattern
-from vsock_codec import HOST_CID, Op, Type
+from pylib.daemon import pattern
+from pylib.vsock_codec import HOST_CID, Op, Type
 
 KINDS = pytest.mark.parametrize("kind", list(Type), ids=lambda k: k.name.lower())
 
@@ -23,26 +22,10 @@ def refused(rig, guest, port, kind=Type.STREAM):
     assert (head.src_cid, head.src_port, head.type) == (HOST_CID, port, kind)
 
 
-def full_server(rig, port, cid=3):
-    """A listener whose backlog is full: (listening socket, the clients that fill it)."""
-    server = rig.keep(socket.socket(socket.AF_UNIX))
-    server.bind(rig.path(cid, port))
-    server.listen(0)
-    clients = []
-    while True:
-        client = rig.keep(socket.socket(socket.AF_UNIX))
-        client.setblocking(False)
-        err = client.connect_ex(rig.path(cid, port))
-        if err == errno.EAGAIN:
-            return server, clients
-        assert err == 0
-        clients.append(client)
-
-
 def refused_at_once(rig, guest, port, kind=Type.STREAM):
     """Refused without the two seconds of retries that a full backlog gets: an attempt at one, begun
     before, is still under way."""
-    full_server(rig, 79)
+    rig.full_server(79)
     try:
         slow = guest.connect(79)
         refused(rig, guest, port, kind)
@@ -120,7 +103,7 @@ def test_full_backlog(rig):
     and new connections go on."""
     guest, other = rig.guest(3), rig.guest(4)
     host, conn = rig.guest_to_host(guest)
-    full_server(rig, 84)
+    rig.full_server(84)
     start = time.monotonic()
     waiting = [guest.connect(84) for _ in range(20)]
     while not any(c.closed for c in waiting):
@@ -140,7 +123,7 @@ def test_full_backlog(rig):
 def test_full_backlog_that_clears(rig):
     """Room within the 2 s: the connection comes about."""
     guest = rig.guest()
-    server, clients = full_server(rig, 85)
+    server, clients = rig.full_server(85)
     conn = guest.connect(85)
     rig.loop.run(0.5)
     assert conn.state == "connecting"
@@ -159,7 +142,7 @@ def test_full_backlog_that_clears(rig):
 def test_guest_gives_up_while_the_backlog_is_full(rig):
     """RST from the guest ends the retries; the same ports can be used again at once."""
     guest = rig.guest()
-    server, _ = full_server(rig, 86)
+    server, _ = rig.full_server(86)
     server.setblocking(False)
     conn = guest.connect(86)
     rig.loop.run(0.1)

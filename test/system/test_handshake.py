@@ -5,9 +5,9 @@ import struct
 import time
 
 import pytest
-import vhost_user
-from guest import RX, TX
-from vhost_user import Req
+from pylib import vhost_user
+from pylib.guest import RX, TX
+from pylib.vhost_user import Req
 
 
 def steps(guest, front):

@@ -4,9 +4,9 @@
 import time
 
 import pytest
-from daemon import pattern
-from host import HostConn
-from vsock_codec import HOST_CID, Header, Op, Type
+from pylib.daemon import pattern
+from pylib.host import HostConn
+from pylib.vsock_codec import HOST_CID, Header, Op, Type
 
 KINDS = pytest.mark.parametrize("kind", list(Type), ids=lambda k: k.name.lower())
 

@@ -10,10 +10,9 @@ import signal
 import time
 
 import pytest
-from daemon import pattern
-from guest import RX, TX
-from hostile import back_after, bystander
-from test_signals import end
+from pylib.daemon import pattern
+from pylib.guest import RX, TX
+from pylib.hostile import back_after, bystander
 
 FULL = 2 ** 64 - 2
 LOOK_S = 0.5                # what blocks for less is nobody's fault yet
@@ -111,7 +110,7 @@ def test_end_with_a_call_eventfd_that_blocks(launch, stuck):
     if stuck:
         provoke(RX, host, conn)
         rig.until(guest.queues[RX].pending, "what the call is about")
-    end(rig)
+    rig.end_daemon()
     rig.until(lambda: host.ended, "end of the connection")
 
 

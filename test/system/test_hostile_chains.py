@@ -3,10 +3,10 @@
 and costs the liar the chain, which comes back on the used ring."""
 
 import pytest
-from guest import RX, TX
-from hostile import END, GOOD, table
-from virtqueue import DESC_INDIRECT, DESC_NEXT, DESC_WRITE
-from vsock_codec import HEADER_LEN, Op
+from pylib.guest import RX, TX
+from pylib.hostile import END, GOOD, table
+from pylib.virtqueue import DESC_INDIRECT, DESC_NEXT, DESC_WRITE
+from pylib.vsock_codec import HEADER_LEN, Op
 
 N, W, IND = DESC_NEXT, DESC_WRITE, DESC_INDIRECT
 

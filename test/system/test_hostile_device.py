@@ -8,11 +8,11 @@ import struct
 import time
 
 import pytest
-import vhost_user
-from daemon import pattern
-from guest import RX, TX
-from hostile import GOOD, back_after, bystander
-from vsock_codec import HOST_CID, Header, Op, Type
+from pylib import vhost_user
+from pylib.daemon import pattern
+from pylib.guest import RX, TX
+from pylib.hostile import GOOD, back_after, bystander
+from pylib.vsock_codec import HOST_CID, Header, Op, Type
 
 
 @pytest.mark.drops("ring_broken")

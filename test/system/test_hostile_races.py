@@ -8,10 +8,10 @@ import struct
 import time
 
 import pytest
-from guest import TX
-from hostile import END, back_after, bystander, table
-from virtqueue import DESC_INDIRECT, DESC_NEXT, DESC_WRITE
-from vsock_codec import HEADER_LEN, MAX_PAYLOAD, Op
+from pylib.guest import TX
+from pylib.hostile import END, back_after, bystander, table
+from pylib.virtqueue import DESC_INDIRECT, DESC_NEXT, DESC_WRITE
+from pylib.vsock_codec import HEADER_LEN, MAX_PAYLOAD, Op
 
 N, W = DESC_NEXT, DESC_WRITE
 

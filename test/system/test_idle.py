@@ -5,8 +5,8 @@ import random
 import time
 
 import pytest
-from daemon import pattern, sanitized
-from vsock_codec import Op
+from pylib.daemon import pattern, sanitized
+from pylib.vsock_codec import Op
 
 
 def used(rig, seconds):

@@ -2,8 +2,8 @@
 """When the daemon answers with RST, and when it must not."""
 
 import pytest
-from daemon import pattern
-from vsock_codec import HOST_CID, Header, Op, Type
+from pylib.daemon import pattern
+from pylib.vsock_codec import HOST_CID, Header, Op, Type
 
 NO_CONN_OPS = [Op.RESPONSE, Op.SHUTDOWN, Op.RW, Op.CREDIT_UPDATE, Op.CREDIT_REQUEST]
 

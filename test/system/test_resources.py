@@ -6,7 +6,7 @@ import resource
 import time
 
 import pytest
-from daemon import pattern, sanitized
+from pylib.daemon import pattern, sanitized
 
 
 def limit_fds(daemon, spare):

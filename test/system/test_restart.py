@@ -4,8 +4,8 @@
 import os
 
 import pytest
-from daemon import pattern
-from guest import RX, TX
+from pylib.daemon import pattern
+from pylib.guest import RX, TX
 
 EVENTS = pytest.mark.parametrize("event_idx", [False, True], ids=["flags", "event_idx"])
 

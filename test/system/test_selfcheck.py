@@ -10,15 +10,15 @@ import socket
 import struct
 
 import pytest
-import shapes
-import vhost_user
-from conn import Violation
-from daemon import pattern
-from guest import RX, TX, Guest
-from loop import Loop, Timeout
-from virtqueue import DESC_INDIRECT, DESC_NEXT, DESC_WRITE, GuestMemory, RingError, SplitQueue
-from virtqueue import need_event
-from vsock_codec import HEADER_LEN, U32, Header, Op, Shutdown, Type, credit
+from pylib import shapes
+from pylib import vhost_user
+from pylib.conn import Violation
+from pylib.daemon import pattern
+from pylib.guest import RX, TX, Guest
+from pylib.loop import Loop, Timeout
+from pylib.virtqueue import DESC_INDIRECT, DESC_NEXT, DESC_WRITE, GuestMemory, RingError, SplitQueue
+from pylib.virtqueue import need_event
+from pylib.vsock_codec import HEADER_LEN, U32, Header, Op, Shutdown, Type, credit
 
 
 class Device:

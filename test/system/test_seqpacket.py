@@ -4,9 +4,9 @@
 import socket
 
 import pytest
-import shapes
-from daemon import pattern
-from vsock_codec import MAX_PAYLOAD, Op, Seq, Shutdown, Type
+from pylib import shapes
+from pylib.daemon import pattern
+from pylib.vsock_codec import MAX_PAYLOAD, Op, Seq, Shutdown, Type
 
 SEQ = Type.SEQPACKET
 MAKERS = pytest.mark.parametrize("maker", ["host", "guest"])

@@ -9,25 +9,17 @@ import stat
 import subprocess
 
 import pytest
-from conftest import needs_daemon
-from daemon import Daemon, stop_timeout
-from test_cmdline import refuses
-from test_guest_to_host import full_server
-from vhost_user import FrontEnd, Req
-from vsock_codec import Op
+from pylib.daemon import Daemon
+from pylib.rig import needs_daemon
+from pylib.vhost_user import FrontEnd, Req
+from pylib.vsock_codec import Op
 
 SIGNALS = pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT], ids=lambda s: s.name)
 
 
-def end(rig, sig=signal.SIGTERM):
-    """Send the signal and run the loop until the process is gone; checks status, time and files."""
-    daemon = rig.daemon
-    daemon.process.send_signal(sig)
-    rig.until(lambda: daemon.process.poll() is not None, "end of the process", stop_timeout())
-    assert daemon.process.returncode == 0, daemon.stderr()
-    for port in daemon.ports.values():
-        for path in daemon.sockets_of(port):
-            assert not os.path.exists(path)
+@pytest.fixture(autouse=True)
+def _daemon_is_there():
+    needs_daemon()
 
 
 @SIGNALS
@@ -39,7 +31,7 @@ def test_end_with_open_connections(launch, sig):
     one, two = rig.guest_to_guest(guest, other)
     half = rig.host_socket()
     half.sendall(b"CONN")
-    end(rig, sig)
+    rig.end_daemon(sig)
     for g in (guest, other):
         g.work_all()
     rig.until(lambda: all(h.ended for h, _ in pairs), "EOF for the programs")
@@ -55,7 +47,7 @@ def test_end_with_a_guest_that_takes_nothing(launch):
     for conn in conns:
         conn.raw(Op.CREDIT_REQUEST)
     rig.loop.run(0.1)
-    end(rig)
+    rig.end_daemon()
 
 
 def test_end_in_the_middle_of_a_transfer(launch):
@@ -68,18 +60,18 @@ def test_end_in_the_middle_of_a_transfer(launch):
     for c in (host, conn, one, two, clogged):
         c.send(bytes(4_000_000))
     rig.loop.run(0.02)
-    end(rig)
+    rig.end_daemon()
 
 
 def test_end_while_a_connect_is_tried_again(launch):
     """The backlog of a program is full, so that the slow path waits before it tries once more."""
     rig = launch()
     guest = rig.guest()
-    full_server(rig, 84)
+    rig.full_server(84)
     conns = [guest.connect(84) for _ in range(50)]
     rig.loop.run(0.1)
     assert not any(c.closed for c in conns)
-    end(rig)
+    rig.end_daemon()
     os.unlink(rig.path(3, 84))
 
 
@@ -94,7 +86,7 @@ def test_end_right_behind_closes(launch):
     for host, _ in ours:
         rig.loop.remove(host)
         host.close()
-    end(rig)
+    rig.end_daemon()
     rig.until(lambda: all(h.ended for h, _ in pairs), "EOF for the programs")
 
 
@@ -105,17 +97,16 @@ def test_end_with_a_stalled_front_end(launch):
     front.get_features()
     front.send_raw(front.frame(Req.SET_FEATURES, bytes(8))[:14])
     rig.loop.run(0.05)
-    end(rig)
+    rig.end_daemon()
 
 
 def test_end_at_once(launch):
     """A signal right after the start."""
-    end(launch())
+    launch().end_daemon()
 
 
 def test_end_while_starting():
     """A signal in the middle of the start: an end, with or without having served."""
-    needs_daemon()
     for delay in (0.0, 0.05, 0.1, 0.2):
         daemon = Daemon()
         try:
@@ -134,7 +125,7 @@ def test_sockets_of_a_killed_daemon_are_replaced(launch):
     rig.daemon.process.kill()
     rig.daemon.process.wait()
     for port in rig.daemon.ports.values():
-        for path in rig.daemon.sockets_of(port):
+        for path in port.sockets():
             assert stat.S_ISSOCK(os.stat(path).st_mode)
     os.rename(rig.daemon.stderr_path, rig.daemon.stderr_path + ".old")
     rig.daemon.start()
@@ -154,12 +145,12 @@ def test_live_socket_of_another_is_not_replaced(which):
             server.bind(path)
             server.listen(8)
             before = os.stat(path)
-            refuses(daemon, [path], keep=True)
+            daemon.refuses([path], keep=True)
             after = os.stat(path)
             assert (before.st_ino, before.st_ctime_ns) == (after.st_ino, after.st_ctime_ns)
             with socket.socket(socket.AF_UNIX, kind) as client:
                 client.connect(path)
-        others = {p for p in daemon.sockets_of(port)} - {path}
+        others = set(port.sockets()) - {path}
         assert not any(os.path.exists(p) for p in others), "half done"
     finally:
         daemon.discard()
@@ -173,7 +164,7 @@ def test_other_files_are_not_replaced(which):
         path = getattr(daemon.ports[3], which)
         with open(path, "wb") as file:
             file.write(b"precious")
-        refuses(daemon, [path], keep=True)
+        daemon.refuses([path], keep=True)
         with open(path, "rb") as file:
             assert file.read() == b"precious"
     finally:
@@ -190,7 +181,7 @@ def test_two_daemons(launch):
     own = third.dir
     try:
         third.ports[3].iface = one.daemon.ports[3].iface
-        refuses(third, [one.daemon.ports[3].iface], keep=True)
+        third.refuses([one.daemon.ports[3].iface], keep=True)
         one.still_works(one.guests[0])
     finally:
         third.dir = own

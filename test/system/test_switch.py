@@ -2,27 +2,13 @@
 """Guests that talk to each other through one daemon: on one lcore, and across two."""
 
 import pytest
-import shapes
-from daemon import pattern
-from vsock_codec import MAX_PAYLOAD, Op, Shutdown, Type
+from pylib import shapes
+from pylib.daemon import pattern
+from pylib.rig import THREE_CIDS, THREE_GUESTS
+from pylib.vsock_codec import MAX_PAYLOAD, Op, Shutdown, Type
 
-CIDS = (3, 4, 5)
-DAEMONS = {
-    "one_lcore": {"cids": CIDS},
-    "two_lcores": {"cids": CIDS, "eal": ("--lcores", "0@0,1@1,2@0"),
-                   "port_args": {3: {"lcore": 1}, 4: {"lcore": 2}, 5: {"lcore": 1}}},
-}
+DAEMONS = THREE_GUESTS
 KINDS = pytest.mark.parametrize("kind", list(Type), ids=lambda k: k.name.lower())
-
-
-def both_ways(rig, one, two, there, back, what="data"):
-    """Exchange bytes between the two ends of a connection."""
-    one.rx.clear()
-    two.rx.clear()
-    one.send(there)
-    two.send(back)
-    rig.until(lambda: len(two.rx) >= len(there) and len(one.rx) >= len(back), what, timeout=60)
-    assert two.rx == there and one.rx == back, what
 
 
 @KINDS
@@ -51,14 +37,14 @@ def test_every_shape(rig, rx_shape, event_idx, indirect):
     one, two = rig.guest_to_guest(a, b)
     for shape in shapes.TX:
         one.shape = two.shape = shape
-        both_ways(rig, one, two, pattern(MAX_PAYLOAD + 1, shape), pattern(20_000, shape + "b"),
+        rig.both_ways(one, two, pattern(MAX_PAYLOAD + 1, shape), pattern(20_000, shape + "b"),
                   shape)
 
 
 def test_bulk_both_ways(rig):
     a, b = rig.guest(3), rig.guest(4)
     one, two = rig.guest_to_guest(a, b)
-    both_ways(rig, one, two, pattern(8 << 20, 1), pattern(8 << 20, 2))
+    rig.both_ways(one, two, pattern(8 << 20, 1), pattern(8 << 20, 2))
 
 
 def test_order_of_mixed_sizes(rig):
@@ -77,7 +63,7 @@ def test_order_of_mixed_sizes(rig):
 
 def test_many_connections_between_three(rig):
     """Every pair of three guests in both directions at the same time, and the host too."""
-    guests = [rig.guest(cid) for cid in CIDS]
+    guests = [rig.guest(cid) for cid in THREE_CIDS]
     ends = []
     for a in guests:
         for b in guests:

@@ -2,15 +2,17 @@
 """Guests that take nothing, or vanish, and what their peers feel of it."""
 
 import pytest
-from daemon import pattern, sanitized
-from test_switch import CIDS, DAEMONS, both_ways  # noqa: F401
-from vsock_codec import Op, Type
+from pylib.daemon import pattern, sanitized
+from pylib.rig import THREE_CIDS, THREE_GUESTS
+from pylib.vsock_codec import Op, Type
+
+DAEMONS = THREE_GUESTS
 
 
 @pytest.mark.drops("guest_gone")
 def test_guest_vanishes(rig):
     """Its peers' connections are reset; theirs to others go on."""
-    a, b, c = (rig.guest(cid) for cid in CIDS)
+    a, b, c = (rig.guest(cid) for cid in THREE_CIDS)
     ends = [rig.guest_to_guest(a, b) for _ in range(5)]
     ends += [tuple(reversed(rig.guest_to_guest(b, a))) for _ in range(5)]
     to_c, from_a = rig.guest_to_guest(a, c)
@@ -20,16 +22,16 @@ def test_guest_vanishes(rig):
     rig.unplug(b)
     rig.until(lambda: all(one.closed for one, _ in ends), "RST to all")
     assert all(one.was_reset for one, _ in ends)
-    both_ways(rig, to_c, from_a, pattern(100_000, 1), pattern(100_000, 2))
+    rig.both_ways(to_c, from_a, pattern(100_000, 1), pattern(100_000, 2))
     b = rig.guest(4)
     one, two = rig.guest_to_guest(a, b)
-    both_ways(rig, one, two, pattern(100_000, 1), pattern(100_000, 2))
+    rig.both_ways(one, two, pattern(100_000, 1), pattern(100_000, 2))
 
 
 @pytest.mark.drops("guest_gone")
 def test_guest_vanishes_with_loans(rig):
     """The sender goes while the receiver has its packets in hand and takes nothing."""
-    a, b, c = (rig.guest(cid) for cid in CIDS)
+    a, b, c = (rig.guest(cid) for cid in THREE_CIDS)
     ends = [rig.guest_to_guest(a, b) for _ in range(8)]
     b.hold_rx = True
     for one, _ in ends:
@@ -48,7 +50,7 @@ def test_guest_vanishes_with_loans(rig):
 @pytest.mark.drops("guest_gone")
 def test_slow_guest_vanishes(rig):
     """The receiver goes while it holds the sender's packets: they come back."""
-    a, b, c = (rig.guest(cid) for cid in CIDS)
+    a, b, c = (rig.guest(cid) for cid in THREE_CIDS)
     ends = [rig.guest_to_guest(a, b) for _ in range(8)]
     b.hold_rx = True
     for one, _ in ends:
@@ -58,13 +60,13 @@ def test_slow_guest_vanishes(rig):
     rig.until(lambda: all(one.closed for one, _ in ends), "RST to all")
     rig.until(lambda: a.idle, "all chains are back")
     one, two = rig.guest_to_guest(a, c)
-    both_ways(rig, one, two, pattern(100_000, 1), pattern(100_000, 2))
+    rig.both_ways(one, two, pattern(100_000, 1), pattern(100_000, 2))
 
 
 def test_slow_guest_stalls_nobody_else(rig):
     """A guest stops taking packets: the sender's other connections, to the host and to a third
     guest, go on; when it takes them again, every byte is there."""
-    a, b, c = (rig.guest(cid) for cid in CIDS)
+    a, b, c = (rig.guest(cid) for cid in THREE_CIDS)
     one, two = rig.guest_to_guest(a, b)
     other, third = rig.guest_to_guest(a, c)
     host, conn = rig.host_to_guest(a)
@@ -73,20 +75,20 @@ def test_slow_guest_stalls_nobody_else(rig):
     one.send(data)
     rig.loop.run(0.1)
     for i in range(5):
-        both_ways(rig, other, third, pattern(200_000, i), pattern(200_000, -i), "third guest")
-        both_ways(rig, host, conn, pattern(200_000, i), pattern(200_000, -i), "host")
+        rig.both_ways(other, third, pattern(200_000, i), pattern(200_000, -i), "third guest")
+        rig.both_ways(host, conn, pattern(200_000, i), pattern(200_000, -i), "host")
     b.hold_rx = False
     b.repost()
     rig.until(lambda: len(two.rx) == len(data) or two.closed, "the slow one's data")
     assert two.rx == data
-    both_ways(rig, one, two, pattern(100_000, 1), pattern(100_000, 2))
+    rig.both_ways(one, two, pattern(100_000, 1), pattern(100_000, 2))
 
 
 @pytest.mark.drops("pair_limit")
 def test_slow_guest_is_bounded(rig):
     """A guest that says it has room for gigabytes and takes nothing: what waits for it is bounded,
     its connections are reset past that, and the daemon stays small."""
-    a, b, c = (rig.guest(cid) for cid in CIDS)
+    a, b, c = (rig.guest(cid) for cid in THREE_CIDS)
     ends = [rig.guest_to_guest(a, b, buf_alloc=1 << 30) for _ in range(4)]
     other, third = rig.guest_to_guest(a, c)
     b.hold_rx = True
@@ -101,14 +103,14 @@ def test_slow_guest_is_bounded(rig):
             break
     rig.until(lambda: any(one.closed for one, _ in ends), "a reset")
     assert sanitized() or rig.daemon.resident() - before < 64 << 20
-    both_ways(rig, other, third, pattern(100_000, 1), pattern(100_000, 2))
+    rig.both_ways(other, third, pattern(100_000, 1), pattern(100_000, 2))
     for one, _ in ends:
         one.out.clear()
     b.hold_rx = False
     b.repost()
     rig.until(lambda: all(two.closed for one, two in ends if one.closed), "RST to the slow one")
     one, two = rig.guest_to_guest(a, b)
-    both_ways(rig, one, two, pattern(100_000, 1), pattern(100_000, 2))
+    rig.both_ways(one, two, pattern(100_000, 1), pattern(100_000, 2))
 
 
 @pytest.mark.drops("late")
@@ -157,7 +159,7 @@ def test_same_ports_while_the_reset_is_on_its_way(rig):
 
 def test_no_buffers_at_all(rig):
     """A guest that posts not a single buffer; the sender's ring is not held by it for ever."""
-    a, b, c = (rig.guest(cid) for cid in CIDS)
+    a, b, c = (rig.guest(cid) for cid in THREE_CIDS)
     b.hold_rx = True
     while b.queues[0].chains:
         conn = a.connect(9, cid=4)

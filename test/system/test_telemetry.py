@@ -6,8 +6,8 @@ import json
 import os
 
 import pytest
-from daemon import Telemetry, pattern
-from vsock_codec import HOST_CID, Header, Op, Type
+from pylib.daemon import Telemetry, pattern
+from pylib.vsock_codec import HOST_CID, Header, Op, Type
 
 COUNTERS = {"from_guest_packets", "from_guest_bytes", "to_guest_packets", "to_guest_bytes"}
 

@@ -2,21 +2,18 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Every scenario of the load generator at the same time through one daemon, every byte checked.
 
-Usage: test_soak.py DAEMON PKTGEN [SECONDS]
+Usage: pktgen_soak.py DAEMON PKTGEN [SECONDS]
 SECONDS: of each scenario (environment VERIFY_SECONDS, or 600). At the end the daemon has to hold no
 more descriptors and packet objects than before, and about as much memory.
 """
 
-import json
 import os
-import shutil
-import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
+
+from pylib.daemon import Daemon, sanitized
+from pylib.process import ProcessError
 
 START_S = 60
 STOP_S = 60
@@ -44,59 +41,17 @@ mixed --conns 30 --duplex --size 64,1500,64K --shape header-split --indirect on
 """
 
 
-class Daemon:
-    def __init__(self, program, folder, nb_guests):
-        self.folder = folder
-        self.prefix = f"soak{os.getpid()}"
-        command = [program, "--no-pci", "--no-huge", "-m", "512", "--lcores", LCORES,
-                   f"--file-prefix={self.prefix}"]
-        for i in range(nb_guests):
-            command += ["--vdev", f"vsock_vhost{i},iface={folder}/{i}.sock,"
-                                  f"cid={FIRST_CID + i},uds={folder}/{i}.vsock"]
-        with open(folder / "log", "wb") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
-        deadline = time.monotonic() + START_S
-        while not (folder / f"{nb_guests - 1}.vsock").exists():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                sys.exit("the daemon does not start:\n" + self.log())
-            time.sleep(0.05)
+def holdings(daemon):
+    """What the daemon holds: descriptors, packet objects, KiB of memory."""
+    return {"descriptors": daemon.nb_fds(),
+            "packet objects": -sum(lcore["free_pkts"]
+                                   for lcore in daemon.telemetry("/vsock/lcores").values()),
+            "KiB": daemon.resident("VmRSS") // 1024}
 
-    def log(self):
-        return (self.folder / "log").read_text(errors="replace")[-3000:]
 
-    def ask(self, command):
-        runtime = os.environ.get("RUNTIME_DIRECTORY") or (
-            "/var/run" if os.getuid() == 0 else os.environ.get("XDG_RUNTIME_DIR", "/tmp"))
-        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
-            sock.settimeout(30)
-            sock.connect(f"{runtime}/dpdk/{self.prefix}/dpdk_telemetry.v2")
-            sock.recv(16384)
-            sock.send(command.encode())
-            return json.loads(sock.recv(65536))[command]
-
-    def holdings(self):
-        """What it holds: descriptors, packet objects, KiB of memory."""
-        pid = self.process.pid
-        status = Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1]
-        return {"descriptors": len(os.listdir(f"/proc/{pid}/fd")),
-                "packet objects": -sum(lcore["free_pkts"]
-                                       for lcore in self.ask("/vsock/lcores").values()),
-                "KiB": int(status.split()[0])}
-
-    def drops(self):
-        """What it counted as dropped, refused or reset."""
-        return {name: nb for name, nb in self.ask("/vsock/stats")["drops"].items() if nb}
-
-    def stop(self):
-        """Its exit status, or what is wrong."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        try:
-            return self.process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            return "none: it does not stop"
+def drops(daemon):
+    """What the daemon counted as dropped, refused or reset."""
+    return {name: nb for name, nb in daemon.drops().items() if nb}
 
 
 def start(pktgen, line, seconds, guests):
@@ -105,12 +60,11 @@ def start(pktgen, line, seconds, guests):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def play(pktgen, lines, folder, seconds):
+def play(daemon, pktgen, lines, seconds):
     """All at once. Returns what went wrong, by line."""
     running = []
     for i, line in enumerate(lines):
-        guests = [f"--guest=iface={folder}/{k}.sock,uds={folder}/{k}.vsock,cid={FIRST_CID + k}"
-                  for k in (2 * i, 2 * i + 1)]
+        guests = [daemon.ports[FIRST_CID + k].guest_arg() for k in (2 * i, 2 * i + 1)]
         running.append((line, start(pktgen, line, seconds, guests)))
     wrong = []
     deadline = time.monotonic() + seconds + 300
@@ -130,11 +84,11 @@ def play(pktgen, lines, folder, seconds):
 def leaks(daemon, before):
     """What it holds beyond what it held before, once it has put its things in order."""
     limits = {"descriptors": 0, "packet objects": 0, "KiB": GROWTH_KIB}
-    if os.environ.get("VSOCKD_SANITIZED", "none") != "none":
+    if sanitized():
         del limits["KiB"]  # the sanitizers keep what is freed, and more
     deadline = time.monotonic() + 60
     while True:
-        now = daemon.holdings()
+        now = holdings(daemon)
         found = [f"{now[key] - before[key]} {key} more than before" for key in limits
                  if now[key] - before[key] > limits[key]]
         if not found or time.monotonic() > deadline:
@@ -149,23 +103,25 @@ def main():
     program, pktgen = sys.argv[1:3]
     seconds = float(sys.argv[3] if len(sys.argv) > 3 else os.environ.get("VERIFY_SECONDS", 600))
     lines = RUNS.split("\n")[1:-1]
-    folder = Path(tempfile.mkdtemp(prefix="vsock-soak-"))
-    daemon = Daemon(program, folder, 2 * len(lines))
+    cids = range(FIRST_CID, FIRST_CID + 2 * len(lines))
+    daemon = Daemon(cids, program=program, eal=("--lcores", LCORES), app=(), memory=512)
+    wrong = []
     try:
+        daemon.start(START_S)
         # Once in short, so that memory that is used for the first time is no growth.
-        wrong = play(pktgen, lines, folder, min(seconds, 2))
+        wrong = play(daemon, pktgen, lines, min(seconds, 2))
         if not wrong:
-            before = daemon.holdings()
-            wrong = play(pktgen, lines, folder, seconds) + leaks(daemon, before)
-        print(f"dropped, refused or reset: {daemon.drops()}")
-    except OSError as error:
-        wrong = [f"the daemon is gone: {error}"]
+            before = holdings(daemon)
+            wrong = play(daemon, pktgen, lines, seconds) + leaks(daemon, before)
+        print(f"dropped, refused or reset: {drops(daemon)}")
+        status, _ = daemon.terminate(timeout=STOP_S)
+        if status != 0:
+            wrong.append(f"the daemon's exit status: {status}")
+    except (OSError, ProcessError) as error:
+        wrong.append(f"the daemon is gone: {error}")
     finally:
-        status = daemon.stop()
-        log = daemon.log()
-        shutil.rmtree(folder, ignore_errors=True)
-    if status != 0:
-        wrong.append(f"the daemon's exit status: {status}")
+        log = daemon.stderr()[-3000:]
+        daemon.discard()
     for what in wrong:
         print(what)
     if wrong:

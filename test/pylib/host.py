@@ -5,7 +5,7 @@ import os
 import socket
 from collections import deque
 
-from loop import POLLIN, POLLOUT
+from pylib.loop import POLLIN, POLLOUT
 
 
 class HostConn:

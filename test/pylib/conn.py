@@ -4,7 +4,7 @@ of it must keep."""
 
 from collections import deque
 
-from vsock_codec import MAX_PAYLOAD, U32, Header, Op, Seq, Shutdown, Type, credit
+from pylib.vsock_codec import MAX_PAYLOAD, U32, Header, Op, Seq, Shutdown, Type, credit
 
 
 class Violation(AssertionError):

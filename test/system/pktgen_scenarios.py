@@ -2,23 +2,20 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Every scenario of the load generator through the daemon, with every byte checked.
 
-Usage: test_daemon.py DAEMON PKTGEN LCORES [SECONDS]
+Usage: pktgen_scenarios.py DAEMON PKTGEN LCORES [SECONDS]
 LCORES is EAL's --lcores. Runs all the lines of RUNS and tells those that did not end well.
 """
 
-import os
-import shutil
-import signal
 import subprocess
 import sys
-import tempfile
-import time
-from pathlib import Path
 
-NB_GUESTS = 4
+from pylib.daemon import Daemon, sanitized
+from pylib.process import ProcessError
+
+GUESTS = (3, 4, 5, 6)
+CLIENT = 99
 START_S = 60
 RUN_S = 120
-STOP_S = 20
 
 RUNS = """
 guest-to-host --size 64 --conns 3
@@ -76,24 +73,6 @@ host-to-guest --size 64,64K --queues 3
 """
 
 
-def start(program, lcores, folder):
-    command = [program, "--no-pci", "--no-huge", "-m", "512", "--lcores", lcores,
-               f"--file-prefix=pktgen{os.getpid()}"]
-    for i in range(NB_GUESTS):
-        command += ["--vdev", f"vsock_vhost{i},iface={folder}/{i}.sock,cid={3 + i},"
-                              f"uds={folder}/{i}.vsock"]
-    command += ["--vdev", f"vsock_vhost_client,iface={folder}/client.sock,cid=99,client=1,"
-                          f"uds={folder}/client.vsock"]
-    with open(folder / "log", "wb") as log:
-        daemon = subprocess.Popen(command, stdout=log, stderr=log)
-    deadline = time.monotonic() + START_S
-    while not (folder / "client.vsock").exists():
-        if daemon.poll() is not None or time.monotonic() > deadline:
-            sys.exit("the daemon does not start:\n" + (folder / "log").read_text())
-        time.sleep(0.05)
-    return daemon
-
-
 def run(pktgen, line, seconds, guests):
     """None, or what was wrong."""
     command = [pktgen, "--quiet", "--verify", "--stall", "30", "--seconds", seconds, "--warmup",
@@ -108,45 +87,33 @@ def run(pktgen, line, seconds, guests):
 def main():
     if len(sys.argv) < 4:
         sys.exit(__doc__)
-    daemon_program, pktgen, lcores = sys.argv[1:4]
+    program, pktgen, lcores = sys.argv[1:4]
     seconds = sys.argv[4] if len(sys.argv) > 4 else "0.3"
-    folder = Path(tempfile.mkdtemp(prefix="vsock-pktgen-"))
-    daemon = start(daemon_program, lcores, folder)
-    failed = 0
-    servers = [f"--guest=iface={folder}/{i}.sock,uds={folder}/{i}.vsock,cid={3 + i}"
-               for i in range(NB_GUESTS)]
-    client = [f"--guest=iface={folder}/client.sock,uds={folder}/client.vsock,cid=99,listen=1"]
-    lines = [(line, servers) for line in RUNS.split("\n")[1:-1]]
+    daemon = Daemon((*GUESTS, CLIENT), {CLIENT: {"client": 1}}, program=program, memory=512,
+                    eal=("--lcores", lcores), app=())
+    lines = [(line, GUESTS) for line in RUNS.split("\n")[1:-1]]
     # ThreadSanitizer reports librte_vhost's reconnecting thread against EAL's own allocator, whose
-    # locks it cannot see. test/system/test_client_mode.py goes slow enough.
-    if os.environ.get("VSOCKD_SANITIZED") != "thread":
-        lines += [(line, client) for line in CLIENT_RUNS.split("\n")[1:-1]]
+    # locks it cannot see. test_client_mode.py goes slow enough.
+    if not sanitized("thread"):
+        lines += [(line, (CLIENT,)) for line in CLIENT_RUNS.split("\n")[1:-1]]
+    failed = []
     try:
-        for line, guests in lines:
-            wrong = run(pktgen, line, seconds, guests)
-            if daemon.poll() is not None:
-                wrong = f"the daemon is gone: {daemon.returncode}, after {wrong}"
+        daemon.start(START_S)
+        for line, cids in lines:
+            wrong = run(pktgen, line, seconds, [daemon.ports[cid].guest_arg() for cid in cids])
             if wrong:
-                failed += 1
+                failed.append(line)
                 print(f"{line}: {wrong}", flush=True)
-            if daemon.poll() is not None:
-                break
+            daemon.check()
+        daemon.stop()
+    except ProcessError as error:
+        failed.append("the daemon")
+        print(error)
     finally:
-        if daemon.poll() is None:
-            daemon.send_signal(signal.SIGTERM)
-        try:
-            status = daemon.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            daemon.kill()
-            status = "none: it does not stop"
-        log = (folder / "log").read_text(errors="replace")
-        shutil.rmtree(folder, ignore_errors=True)
-    if status != 0:
-        failed += 1
-        print(f"the daemon's exit status: {status}")
-    if failed:
-        print(log[-3000:])
-    print(f"{len(lines)} runs, {failed} failed")
+        if failed:
+            print(daemon.stderr()[-3000:])
+        daemon.discard()
+    print(f"{len(lines)} runs, {len(failed)} failed")
     return 1 if failed else 0
 
 

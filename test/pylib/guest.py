@@ -10,12 +10,12 @@ import itertools
 import select
 from collections import deque
 
-import shapes
-from conn import Conn, Listener, Violation
-from vhost_user import (F_ANY_LAYOUT, F_EVENT_IDX, F_INDIRECT_DESC, F_NOTIFY_ON_EMPTY,
+from pylib import shapes
+from pylib.conn import Conn, Listener, Violation
+from pylib.vhost_user import (F_ANY_LAYOUT, F_EVENT_IDX, F_INDIRECT_DESC, F_NOTIFY_ON_EMPTY,
                         F_PROTOCOL_FEATURES, F_VERSION_1)
-from virtqueue import GuestMemory, SplitQueue
-from vsock_codec import (FEATURE_SEQPACKET, FEATURE_STREAM, HEADER_LEN, HOST_CID, Header, Op, Type)
+from pylib.virtqueue import GuestMemory, SplitQueue
+from pylib.vsock_codec import (FEATURE_SEQPACKET, FEATURE_STREAM, HEADER_LEN, HOST_CID, Header, Op, Type)
 
 RX, TX, EVENT = 0, 1, 2
 POISON = 0xA5

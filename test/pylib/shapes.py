@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Shapes of descriptor chains: how the bytes of a packet are cut into segments."""
 
-from vsock_codec import HEADER_LEN, MAX_PAYLOAD
+from pylib.vsock_codec import HEADER_LEN, MAX_PAYLOAD
 
 
 def _even(nb_bytes, nb_pieces):
