@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # Does each header of the libraries and programs compile alone, without warnings, with gcc and clang?
-# Headers of lib/wq do so without DPDK: the library stands on its own.
+# Headers of lib/wq and lib/vfe do so without DPDK: the libraries stand on their own.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 [ -n "$(git ls-files)" ] || { echo "git lists no files here"; exit 1; }
@@ -23,8 +23,9 @@ while read -r header; do
 	flags=(-I. -Ilib/wq -iquote config)
 	case $header in
 	lib/wq/*) ;;
+	lib/vfe/*) flags+=(-Ilib/vfe -I"$(dirname "$header")") ;;
 	drivers/*) flags+=(-Idrivers/vsock "${dpdk[@]}") ;;
-	*) flags+=(-Idrivers/vsock -I"$(dirname "$header")" "${dpdk[@]}") ;;
+	*) flags+=(-Idrivers/vsock -Ilib/vfe -I"$(dirname "$header")" "${dpdk[@]}") ;;
 	esac
 	for cc in "${compilers[@]}"; do
 		# Included twice: the guard is part of the check.

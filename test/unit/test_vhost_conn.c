@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * vhost.c against the real librte_vhost: front ends and sockets that come, stall, vanish and return,
+ * vhost.c with the real librte_vhost: front ends and sockets that come, stall, vanish and return,
  * while a thread keeps touching whatever the port was given.
  */
 

@@ -7,7 +7,7 @@
  * Pool memory for bytes that neither guest memory nor a socket can hold: chunks from one mempool,
  * queues of them, and the accounts that bound what each port may take.
  *
- * Context of everything without a context of its own: the lcore that owns the queue and the account.
+ * Context, unless a function states another: the lcore that owns the queue and the account.
  */
 
 #include <stdbool.h>

@@ -12,7 +12,7 @@
 
 struct vq_chain;
 
-/** Add a packet to the connection's part of the burst. Its segments stay valid until the burst ends. */
+/** Add a packet to the connection's part of the burst. Its segments are valid until it ends. */
 void host_send_add(
 	struct lcore *lc, struct conn *c, const struct wire_hdr *hdr, const struct vq_chain *chain);
 

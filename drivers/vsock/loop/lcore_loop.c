@@ -187,7 +187,7 @@ static void
 sleep_until_kicked(struct lcore *lc)
 {
 	__atomic_store_n(&lc->sleeping, 1, __ATOMIC_RELAXED);
-	/* Pairs with the fence in lcore_msg_wake(): either it sees us sleep, or we see its message. */
+	/* Pairs with the fence in lcore_msg_wake(): it sees us sleep, or we see its message. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	/* The ports were looked at behind a fence of their own: see vq_kick_enable(). */
 	if (poll_inbox(lc) + poll_lcores(lc) == 0) {
