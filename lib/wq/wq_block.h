@@ -3,9 +3,9 @@
 #define WQ_BLOCK_H
 
 /**
- * @file Calls that block, announced: the pool of the calling work starts another worker meanwhile.
- * Outside of a work they are the plain calls. Arguments and return values are those of the plain
- * calls; errno is kept.
+ * @file Blocking calls that announce it: the pool of the calling work starts another worker
+ * meanwhile. Outside of a work they are the plain calls. Arguments and return values are those of
+ * the plain calls; errno is kept.
  *
  * Context: any thread but polling lcores.
  */
@@ -18,7 +18,7 @@
 
 #include "wq.h"
 
-/** poll(), announced unless it cannot block. */
+/** poll(). Announced, unless @p timeout_ms is 0. */
 static inline int
 wq_poll(struct pollfd *fds, nfds_t nb_fds, int timeout_ms)
 {
@@ -32,7 +32,7 @@ wq_poll(struct pollfd *fds, nfds_t nb_fds, int timeout_ms)
 	return rc;
 }
 
-/** pthread_mutex_lock(), announced when somebody else holds it. */
+/** pthread_mutex_lock(). Announced if pthread_mutex_trylock() fails. */
 static inline int
 wq_mutex_lock(pthread_mutex_t *mutex)
 {
@@ -46,7 +46,7 @@ wq_mutex_lock(pthread_mutex_t *mutex)
 	return rc;
 }
 
-/** pthread_cond_wait(), announced. */
+/** pthread_cond_wait(). Announced. */
 static inline int
 wq_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex)
 {
@@ -58,7 +58,7 @@ wq_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex)
 	return rc;
 }
 
-/** pthread_cond_timedwait(), announced. */
+/** pthread_cond_timedwait(). Announced. */
 static inline int
 wq_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex, const struct timespec *until)
 {
@@ -70,7 +70,7 @@ wq_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex, const struct tim
 	return rc;
 }
 
-/** Sleeps, announced; signals do not cut it short. @param us microseconds. */
+/** Sleeps. Announced; signals do not cut it short. @param us microseconds. */
 static inline void
 wq_sleep_us(uint64_t us)
 {
