@@ -54,7 +54,7 @@ start_wq(struct daemon *d)
 	int ret = wq_init(&cfg);
 
 	if (ret != 0)
-		VSOCK_LOG(ERR, "cannot start the workqueue: %s", strerror(-ret));
+		VSOCK_LOG(ERR, "workqueue: start failed: %s", strerror(-ret));
 	return ret;
 }
 
@@ -109,7 +109,7 @@ start_telemetry(struct daemon *d)
 	if (ret == 0)
 		ret = wq_telemetry_register();
 	if (ret != 0)
-		VSOCK_LOG(ERR, "cannot register with telemetry: %s", strerror(-ret));
+		VSOCK_LOG(ERR, "telemetry: registration failed: %s", strerror(-ret));
 	return ret;
 }
 
@@ -204,7 +204,7 @@ main(int argc, char **argv)
 	vdev_set_switch(d.sw);
 	used = rte_eal_init(argc, eal_argv);
 	if (used < 0) {
-		fprintf(stderr, "dpdk-vsockd: EAL does not start: %s (see the lines above)\n",
+		fprintf(stderr, "dpdk-vsockd: EAL: start failed: %s (see the lines above)\n",
 			rte_strerror(rte_errno));
 		return EXIT_FAILURE;
 	}

@@ -54,15 +54,18 @@ options_usage(const char *program)
 	       "A guest is a vdev:\n"
 	       "  --vdev 'vsock_vhost0,iface=PATH,cid=N[,uds=PATH][,client=0|1][,groups=A+B]\n"
 	       "          [,lcore=N][,buf_alloc=SIZE][,max_conns=N]'\n"
-	       "Every lcore but the main one polls: -l 0-1 is the least. --no-pci is added unless\n"
-	       "-a, -b or --no-pci is given.\n"
+	       "All lcores except the main lcore poll. The minimum is -l 0-1.\n"
+	       "--no-pci is added unless -a, -b or --no-pci is given.\n"
 	       "\n"
 	       "Application options:\n"
-	       "  --idle spin|adaptive  never sleep, or sleep when there is no work (adaptive)\n"
-	       "  --spin-us N           adaptive: poll this long without work (1000)\n"
-	       "  --slow-cpus LIST      CPUs of the slow path, such as 0,4-5 (those that do not\n"
-	       "                        poll)\n"
-	       "  --help, --version\n"
+	       "  --idle spin|adaptive  adaptive: sleep when there is no work; spin: never sleep\n"
+	       "                        (default: adaptive)\n"
+	       "  --spin-us N           adaptive: time without work before an lcore sleeps, in\n"
+	       "                        microseconds, 0 to 10000000 (default: 1000)\n"
+	       "  --slow-cpus LIST      CPUs of the slow path, such as 0,4-5\n"
+	       "                        (default: all CPUs that do not poll)\n"
+	       "  --help                print this text and exit\n"
+	       "  --version             print the version and exit\n"
 	       "\n",
 		program);
 }
@@ -183,7 +186,8 @@ options_parse(int argc, char **argv, struct options *opts)
 			return ret;
 	}
 	if (optind < argc) {
-		fprintf(stderr, "dpdk-vsockd: %s: not an option (see --help)\n", argv[optind]);
+		fprintf(stderr, "dpdk-vsockd: %s: unexpected argument (see --help)\n",
+			argv[optind]);
 		return -EINVAL;
 	}
 	return 0;
@@ -206,15 +210,15 @@ options_slow_cpus(const struct options *opts, const cpu_set_t *allowed, cpu_set_
 		CPU_AND(out, &opts->slow_cpus, allowed);
 		if (CPU_COUNT(out) == 0) {
 			fprintf(stderr,
-				"dpdk-vsockd: --slow-cpus: none of these CPUs may be used "
-				"by this process\n");
+				"dpdk-vsockd: --slow-cpus: the process may use none of these "
+				"CPUs\n");
 			return -EINVAL;
 		}
 		CPU_AND(&both, out, &polled);
 		if (CPU_COUNT(&both) > 0)
 			fprintf(stderr,
-				"dpdk-vsockd: --slow-cpus: warning: the slow path shares "
-				"CPUs with poll lcores\n");
+				"dpdk-vsockd: --slow-cpus: warning: some of these CPUs poll "
+				"(the slow path and poll lcores share them)\n");
 		return 0;
 	}
 	CPU_ZERO(out);
@@ -226,13 +230,13 @@ options_slow_cpus(const struct options *opts, const cpu_set_t *allowed, cpu_set_
 		return 0;
 	if (opts->spin) {
 		fprintf(stderr,
-			"dpdk-vsockd: --idle spin: no CPU is left for the slow path: poll "
-			"on fewer CPUs, or name some with --slow-cpus\n");
+			"dpdk-vsockd: --idle spin: no CPU is left for the slow path "
+			"(poll on fewer CPUs, or use --slow-cpus)\n");
 		return -EINVAL;
 	}
 	*out = main_cpus;
 	fprintf(stderr,
-		"dpdk-vsockd: warning: every CPU polls; the slow path shares the main "
-		"lcore's\n");
+		"dpdk-vsockd: warning: all CPUs poll; the slow path uses the CPU of the main "
+		"lcore\n");
 	return 0;
 }

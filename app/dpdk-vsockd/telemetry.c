@@ -338,8 +338,10 @@ static const struct {
 	{"/vsock/list", handle_list, "Names of the ports. Parameter: number of names to skip"},
 	{"/vsock/port", handle_port, "Settings and counters of a port. Parameter: name"},
 	{"/vsock/conns", handle_conns,
-		"Connections of a port, in pages. Parameters: name[,start]; go on with \"next\""},
-	{"/vsock/stats", handle_stats, "Counters of all ports together"},
+		"Connections of a port, in pages. Parameters: name[,start]; start is \"next\" of "
+		"the "
+		"page before"},
+	{"/vsock/stats", handle_stats, "Sums of the counters of all ports"},
 	{"/vsock/lcores", handle_lcores,
 		"Counters of the poll lcores, 32 at a time. Parameter: number of lcores to skip"},
 };

@@ -163,7 +163,7 @@ report_accept(struct listen_socket *s, int error)
 		return;
 	s->reported_ms = now;
 	VSOCK_LOG(WARNING,
-		"%s: uds=%s: cannot accept: %s; programs wait (raise the limit of open files)",
+		"%s: uds=%s: accept failed: %s; new connections are delayed (raise RLIMIT_NOFILE)",
 		conf->name, conf->uds, strerror(error));
 }
 

@@ -124,8 +124,8 @@ open_socket(struct listen_socket *s, int type, const char *suffix)
 
 	if ((size_t)snprintf(s->path, sizeof(s->path), "%s%s", conf->uds, suffix) >=
 		sizeof(s->path)) {
-		VSOCK_LOG(ERR, "%s: uds=%s: too long with %s behind it", conf->name, conf->uds,
-			suffix);
+		VSOCK_LOG(ERR, "%s: uds=%s: path too long with the suffix %s", conf->name,
+			conf->uds, suffix);
 		return -ENAMETOOLONG;
 	}
 	ret = unix_sock_prepare(s->path, &reason);
@@ -144,8 +144,8 @@ open_socket(struct listen_socket *s, int type, const char *suffix)
 	return 0;
 
 fail:
-	VSOCK_LOG(
-		ERR, "%s: uds=%s: cannot listen at %s: %s", conf->name, conf->uds, s->path, reason);
+	VSOCK_LOG(ERR, "%s: uds=%s: listening at %s failed: %s", conf->name, conf->uds, s->path,
+		reason);
 	if (fd >= 0)
 		close(fd);
 	return ret;
@@ -186,7 +186,7 @@ host_listen_open(struct port *port, struct host_listener **out)
 	if (ret == 0) {
 		ret = ask(port->sw->listen, host_accept_add, l);
 		if (ret != 0)
-			VSOCK_LOG(ERR, "%s: uds=%s: cannot wait for programs: %s", port->conf.name,
+			VSOCK_LOG(ERR, "%s: uds=%s: epoll_ctl failed: %s", port->conf.name,
 				port->conf.uds, strerror(-ret));
 	}
 	if (ret != 0) {

@@ -105,7 +105,7 @@ pre_msg(int vid, void *ctx)
 		result = RTE_VHOST_MSG_RESULT_REPLY;
 		break;
 	case VHOST_MSG_SET_CONFIG:
-		result = refuse(link, msg, -ENOTSUP, "the configuration is read-only");
+		result = refuse(link, msg, -ENOTSUP, "configuration is read-only");
 		break;
 	case VHOST_MSG_GET_QUEUE_NUM:
 		msg->payload.u64 = VHOST_MSG_NB_RINGS;
@@ -182,14 +182,17 @@ on_new_connection(int vid)
 
 	pthread_mutex_lock(&link->lock);
 	if (taken)
-		vhost_link_report(link, RTE_LOG_WARNING, "a second one connected and was refused");
+		vhost_link_report(link, RTE_LOG_WARNING,
+			"second connection refused: the port has a front end");
 	else
 		vhost_link_report(link, RTE_LOG_INFO, "connected");
 	pthread_mutex_unlock(&link->lock);
 	if (taken)
 		return -1;
 	if (vhost_sock_set_timeouts(path, link->conf->client, LIMIT_VHOST_MSG_MS) == 0)
-		VSOCK_LOG(WARNING, "%s: the front end's socket has no time-out", link->conf->name);
+		VSOCK_LOG(WARNING,
+			"%s: front end: setting a socket timeout failed: socket not found",
+			link->conf->name);
 	rte_vhost_extern_callback_register(vid, &msg_ops, NULL);
 	return 0;
 }
@@ -208,7 +211,7 @@ on_destroy_connection(int vid)
 	for (i = 0; i < PORT_NB_QUEUES; i++)
 		link->ready[i] = false;
 	port_front_end_gone(link->port);
-	vhost_link_report(link, RTE_LOG_INFO, "gone");
+	vhost_link_report(link, RTE_LOG_INFO, "disconnected");
 	link_leave(link);
 
 	pthread_mutex_lock(&links_lock);
@@ -341,7 +344,7 @@ int
 vhost_attach(struct port *port)
 {
 	const struct port_conf *conf = port_conf_of(port);
-	const char *reason = "librte_vhost refuses it";
+	const char *reason = "refused by librte_vhost";
 	struct vhost_link *link;
 	int rc;
 
@@ -368,7 +371,7 @@ vhost_attach(struct port *port)
 		return 0;
 	link_destroy(link);
 fail:
-	VSOCK_LOG(ERR, "%s: iface=%s: %s", conf->name, conf->iface, reason);
+	VSOCK_LOG(ERR, "%s: iface=%s: socket not opened: %s", conf->name, conf->iface, reason);
 	return rc;
 }
 

@@ -41,7 +41,7 @@ vhost_link_report(struct vhost_link *link, uint32_t level, const char *fmt, ...)
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
 	if (link->nb_unsaid > 0)
-		snprintf(more, sizeof(more), " (left out: %u)", link->nb_unsaid);
+		snprintf(more, sizeof(more), " (%u messages suppressed)", link->nb_unsaid);
 	link->nb_unsaid = 0;
 	rte_log(level, (uint32_t)vsock_log_type, "vsock: %s: front end: %s%s\n", link->conf->name,
 		line, more);
@@ -70,7 +70,7 @@ vhost_link_take_mem(struct vhost_link *link, int vid)
 		return;
 	mem = malloc(sizeof(*mem) + table->nregions * sizeof(mem->regions[0]));
 	if (mem == NULL) {
-		VSOCK_LOG(ERR, "%s: no memory for the memory table", link->conf->name);
+		VSOCK_LOG(ERR, "%s: memory table not copied: out of memory", link->conf->name);
 		free(table);
 		return;
 	}
@@ -85,7 +85,7 @@ vhost_link_take_mem(struct vhost_link *link, int vid)
 	__atomic_store_n(port_fault_flag(link->port), 0, __ATOMIC_RELAXED);
 	rc = gmem_guard_add(mem, port_fault_flag(link->port));
 	if (rc != 0) {
-		VSOCK_LOG(ERR, "%s: guest memory cannot be guarded: %s", link->conf->name,
+		VSOCK_LOG(ERR, "%s: guarding guest memory failed: %s", link->conf->name,
 			strerror(-rc));
 		free(mem);
 		return;
@@ -154,8 +154,8 @@ fill_ring(
 	if (!is_mapped(link->mem, ring.desc, 16ull * ring.size) ||
 		!is_mapped(link->mem, ring.avail, 4 + 2ull * ring.size + event_len) ||
 		!is_mapped(link->mem, ring.used, 4 + 8ull * ring.size + event_len)) {
-		vhost_link_report(
-			link, RTE_LOG_WARNING, "ring %u is not inside one memory region", idx);
+		vhost_link_report(link, RTE_LOG_WARNING,
+			"ring %u refused: not inside one memory region", idx);
 		return -EINVAL;
 	}
 	cfg->desc = ring.desc;
@@ -171,7 +171,7 @@ fill_ring(
 	dev->kick_fd[idx] = dup_fd(ring.kickfd, &error);
 	dev->call_fd[idx] = dup_fd(ring.callfd, &error);
 	if (error != 0)
-		VSOCK_LOG(ERR, "%s: the fds of ring %u cannot be duplicated: %s", link->conf->name,
+		VSOCK_LOG(ERR, "%s: duplicating the fds of ring %u failed: %s", link->conf->name,
 			idx, strerror(error));
 	return -error;
 }
@@ -213,14 +213,14 @@ vhost_link_bring_up(struct vhost_link *link, int vid)
 	mem_len = sizeof(*dev.mem) + link->mem->nb_regions * sizeof(dev.mem->regions[0]);
 	dev.mem = malloc(mem_len);
 	if (dev.mem == NULL) {
-		VSOCK_LOG(ERR, "%s: no memory for the memory table", link->conf->name);
+		VSOCK_LOG(ERR, "%s: memory table not copied: out of memory", link->conf->name);
 		goto release;
 	}
 	memcpy(dev.mem, link->mem, mem_len);
 
 	rc = port_device_up(link->port, &dev);
 	if (rc != 0) {
-		vhost_link_report(link, RTE_LOG_WARNING, "its rings are malformed");
+		vhost_link_report(link, RTE_LOG_WARNING, "device refused: malformed rings");
 		return;
 	}
 	link->up = true;

@@ -65,21 +65,21 @@ check_mapping(int fd, const struct vhost_msg_region *region)
 	void *va;
 
 	if (fstat(fd, &st) != 0 || fstatfs(fd, &fs) != 0)
-		return "a memory region's fd cannot be examined";
+		return "memory region: fstat failed";
 	if (!S_ISREG(st.st_mode) || st.st_blksize <= 0 ||
 		(st.st_blksize & (st.st_blksize - 1)) != 0)
-		return "a memory region's fd is not a regular file";
+		return "memory region: fd is not a regular file";
 	/* A page fault there would wait for the front end's pleasure. */
 	if (fs.f_type == FUSE_SUPER_MAGIC)
-		return "a memory region lies on FUSE";
+		return "memory region: file is on FUSE";
 	if ((uint64_t)st.st_size < len)
-		return "a memory region is larger than its file";
+		return "memory region: larger than its file";
 	/* Huge pages are unmapped whole or not at all. */
 	align = (uint64_t)st.st_blksize;
 	len = (len + align - 1) & ~(align - 1);
 	va = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
 	if (va == MAP_FAILED)
-		return "a memory region cannot be mapped";
+		return "memory region: mmap failed";
 	munmap(va, len);
 	return NULL;
 }
@@ -99,21 +99,21 @@ check_mem_table(const struct vhost_msg_ctx *msg)
 	uint32_t i, j;
 
 	if (nb == 0 || nb > VHOST_MSG_MAX_REGIONS)
-		return "not 1 to 8 memory regions";
+		return "memory table: not 1 to 8 regions";
 	if (msg->len < 8 + nb * sizeof(regions[0]))
-		return "the message is too short";
+		return "wrong message length";
 	if (msg->nb_fds != (int32_t)nb)
-		return "not one fd for each memory region";
+		return "memory table: not one fd for each region";
 	memcpy(regions, msg->payload.bytes + 8, nb * sizeof(regions[0]));
 	for (i = 0; i < nb; i++) {
 		const struct vhost_msg_region *r = &regions[i];
 
 		if (r->len == 0 || r->len > MAX_ADDR || r->mmap_offset > MAX_ADDR ||
 			r->gpa > MAX_ADDR || r->front_end_addr > UINT64_MAX - r->len)
-			return "a memory region's address or size is absurd";
+			return "memory region: address or size out of range";
 		for (j = 0; j < i; j++)
 			if (overlap(r, &regions[j]))
-				return "memory regions overlap";
+				return "memory table: regions overlap";
 		reason = check_mapping(msg->fds[i], r);
 		if (reason != NULL)
 			return reason;
@@ -127,11 +127,11 @@ check_ring_fd(const struct vhost_msg_ctx *msg)
 	uint64_t u64 = msg->payload.u64;
 
 	if ((u64 & VHOST_MSG_RING_IDX_MASK) >= VHOST_MSG_NB_RINGS)
-		return "there is no such ring";
+		return "no such ring";
 	if (msg->nb_fds != ((u64 & VHOST_MSG_NO_FD) != 0 ? 0 : 1))
-		return "the number of fds is wrong";
+		return "wrong number of fds";
 	if (msg->nb_fds == 1 && !vhost_sock_is_eventfd(msg->fds[0]))
-		return "the fd of a ring is not an eventfd";
+		return "fd is not an eventfd";
 	return NULL;
 }
 
@@ -141,15 +141,15 @@ check_ring_state(const struct vhost_msg_ctx *msg)
 	uint32_t num = msg->payload.ring.num;
 
 	if (msg->payload.ring.idx >= VHOST_MSG_NB_RINGS)
-		return "there is no such ring";
+		return "no such ring";
 	switch (msg->request) {
 	case VHOST_MSG_SET_VRING_NUM:
 		if (num == 0 || num > VQ_MAX_SIZE || (num & (num - 1)) != 0)
-			return "the size of a ring is not a power of two up to 32768";
+			return "ring size is not a power of two up to 32768";
 		break;
 	case VHOST_MSG_SET_VRING_BASE:
 		if (num > UINT16_MAX)
-			return "the base of a ring has more than 16 bits";
+			return "ring base has more than 16 bits";
 		break;
 	default:
 		break;
@@ -162,20 +162,20 @@ vhost_msg_check(const struct vhost_msg_ctx *msg, const char **reason)
 {
 	uint8_t flags;
 
-	*reason = "the request is not offered";
+	*reason = "request not supported";
 	if (msg->request >= NB_RULES || (rules[msg->request].flags & OFFERED) == 0)
 		return -ENOTSUP;
 	flags = rules[msg->request].flags;
 
 	*reason = NULL;
 	if (msg->len < rules[msg->request].min_len || msg->len > VHOST_MSG_PAYLOAD_LEN)
-		*reason = "the message is too short";
+		*reason = "wrong message length";
 	else if ((flags & FD_TABLE) != 0)
 		*reason = check_mem_table(msg);
 	else if ((flags & RING_FD) != 0)
 		*reason = check_ring_fd(msg);
 	else if (msg->nb_fds != 0)
-		*reason = "the number of fds is wrong";
+		*reason = "wrong number of fds";
 	else if ((flags & RING_STATE) != 0)
 		*reason = check_ring_state(msg);
 	return *reason == NULL ? 0 : -EPROTO;
