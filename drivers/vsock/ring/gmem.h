@@ -4,13 +4,13 @@
 
 /**
  * @file
- * The one door to guest memory. Every load of guest-controlled bytes goes through gmem_load(),
- * gmem_load16() or the seg_*() functions of seg.h (a fuzzer hooks them and changes memory under the
- * reader), every store through seg_write()/seg_copy() or, for readv(), through iovecs made by
- * seg_iov(); what was stored is reported once, by vq_push(). Builds without EAL.
+ * The memory table of a guest, and loads from guest memory. All accesses to guest memory go through
+ * this file and seg.h: loads through gmem_load*() and seg_*(), stores through seg_write(),
+ * seg_copy() or the iovecs of seg_iov(). vq_push() reports the number of bytes that were stored. A
+ * fuzzer hooks the loads and changes guest memory after each of them. Builds without EAL.
  *
- * Context of everything here: any thread that keeps the memory table mapped. The guest writes to
- * the same memory at any time; nothing here depends on its contents.
+ * Context of all functions: any thread, while the memory table is mapped. The guest may write to
+ * the same memory at any time. No function here depends on the contents of guest memory.
  */
 
 #include <stdbool.h>
@@ -18,27 +18,33 @@
 #include <stdint.h>
 #include <string.h>
 
+/** A range of guest memory that is mapped in one piece. */
 struct gmem_region {
 	uint64_t gpa; /**< first guest physical address; gpa + len does not wrap */
 	uint64_t len; /**< bytes */
-	uint8_t *va;  /**< where it is mapped */
+	uint8_t *va;  /**< address of the mapping in this process */
 };
 
-/** A memory table; immutable once an lcore can see it. */
+/** A memory table. It does not change after an lcore was given it. */
 struct gmem {
 	uint32_t nb_regions;
 	struct gmem_region regions[];
 };
 
 /**
- * Find the region that holds a guest physical range.
- * @return the region, owned by @p mem; NULL unless [gpa, gpa+len) lies inside one region (len 0:
- * NULL).
+ * Find the region that contains a guest physical range. Context: any.
+ * @param gpa first guest physical address.
+ * @param len bytes.
+ * @return the region, owned by @p mem; NULL if len is 0 or if no region contains all of
+ * [gpa, gpa+len).
  */
 const struct gmem_region *gmem_find(const struct gmem *mem, uint64_t gpa, uint64_t len);
 
 #ifdef GMEM_LOAD_HOOK
-/** A test's own: called after every load, with what was read; may change guest memory. */
+/**
+ * A test defines it; called after every load. It may change guest memory. Context: the reader.
+ * @param src address that was loaded. @param len bytes.
+ */
 void gmem_load_hook(const void *src, size_t len);
 #else
 static inline void
@@ -49,17 +55,24 @@ gmem_load_hook(const void *src, size_t len)
 }
 #endif
 
-/** Copy @p len bytes of guest memory at @p src once; the compiler may not read @p src again. */
+/**
+ * Copy guest memory exactly once. The compiler cannot read @p src again after it. Context: any.
+ * @param src guest memory, any alignment. @param len bytes.
+ */
 static inline void
 gmem_load(void *dst, const void *src, size_t len)
 {
 	memcpy(dst, src, len);
-	/* Memory may have changed here: what was read cannot be had from src a second time. */
+	/* The guest may have changed src: keep the compiler from reading it a second time. */
 	__asm__ volatile("" ::: "memory");
 	gmem_load_hook(src, len);
 }
 
-/** gmem_load() of 8 bytes, at any alignment, as they lie in memory (little endian). */
+/**
+ * Load 8 bytes once. Context: any.
+ * @param src guest memory, any alignment. @return the value in the byte order of memory (little
+ * endian).
+ */
 static inline uint64_t
 gmem_load64(const void *src)
 {
@@ -69,7 +82,11 @@ gmem_load64(const void *src)
 	return v;
 }
 
-/** Load a 16-bit ring field once, as it lies in memory (little endian). @p src: aligned to 2. */
+/**
+ * Load a 16-bit ring field once. Context: any.
+ * @param src guest memory, aligned to 2. @return the value in the byte order of memory (little
+ * endian).
+ */
 static inline uint16_t
 gmem_load16(const void *src)
 {
@@ -79,7 +96,7 @@ gmem_load16(const void *src)
 	return v;
 }
 
-/** gmem_load16() that also makes visible what the driver stored before that field. */
+/** gmem_load16() with acquire order: later loads see what the driver stored before the field. */
 static inline uint16_t
 gmem_load16_acquire(const void *src)
 {
@@ -89,7 +106,7 @@ gmem_load16_acquire(const void *src)
 	return v;
 }
 
-/** gmem_load16() that cannot pass a sequentially consistent store before it. */
+/** gmem_load16() that is not reordered with an earlier sequentially consistent store. */
 static inline uint16_t
 gmem_load16_seq_cst(const void *src)
 {

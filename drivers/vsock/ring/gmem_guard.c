@@ -11,14 +11,14 @@
 #include "ring/gmem_guard.h"
 
 /*
- * Who touches what:
+ * Who writes and who reads:
  *   guard_table     written under guard_lock; read by handlers on any thread, between their
  *                   increment and decrement of guard_nb_readers.
- *   range.start     the only field that changes in a table that handlers can see: to RANGE_DEAD.
- *   guard_nb_readers  handlers at work on a table. This, guard_table and range.start are accessed
- *                   with sequential consistency: a writer that has changed one of the latter and
- *                   then sees 0 readers knows that every later handler sees the change, so the old
- *                   table, the range and its flag are its own again.
+ *   range.start     the only field of a published table that changes: to RANGE_DEAD.
+ *   guard_nb_readers  handlers that use a table. This, guard_table and range.start are accessed
+ *                   with sequential consistency. A writer changes guard_table or range.start and
+ *                   waits until there are 0 readers. Every later handler sees the change, so the
+ *                   writer may free the old table, the range and its flag.
  *   guard_previous  written once, before the handler is installed.
  */
 #define RANGE_DEAD UINTPTR_MAX
@@ -27,7 +27,7 @@ struct guard_range {
 	uintptr_t start;
 	uintptr_t end;
 	volatile int *fault_flag;
-	const struct gmem *mem; /* a name, never read by a handler; NULL once dead */
+	const struct gmem *mem; /* the key; handlers do not read it; NULL: dead */
 };
 
 struct guard_table {
@@ -43,9 +43,9 @@ static bool guard_installed;
 static uintptr_t guard_page_len;
 
 /*
- * The bare system call: what stands in for mmap() under a sanitizer is not meant for handlers.
- * Threads that fault on one page at once each replace it, so a store in between may be lost; it
- * was lost with the guest's page anyway.
+ * Use the bare system call, because the mmap() of a sanitizer must not be called from a handler.
+ * Threads that fault on the same page each replace it, so a store in between may be lost. The
+ * guest's page was lost anyway.
  */
 static bool
 put_zeroes(uintptr_t start, uintptr_t len)
@@ -57,9 +57,9 @@ put_zeroes(uintptr_t start, uintptr_t len)
 }
 
 /*
- * Replace the page at addr. A mapping of huge pages can only be cut at their borders and says
- * EINVAL before it changes anything. Where the page cannot be cut out for another reason (too many
- * mappings in the process), the whole range goes, which needs no cut.
+ * Replace the page at addr. A mapping of huge pages can only be split at their borders; mmap()
+ * fails with EINVAL before it changes anything. If the mapping cannot be split for another reason
+ * (too many mappings in the process), replace the whole range, because that needs no split.
  */
 static bool
 replace_page(uintptr_t start, uintptr_t end, uintptr_t addr)
@@ -77,7 +77,7 @@ replace_page(uintptr_t start, uintptr_t end, uintptr_t addr)
 	return put_zeroes(start, end - start);
 }
 
-/* Do with a signal what would have been done without the guard. */
+/* Handle a signal as if the guard were not installed. */
 static void
 pass_on(int sig, siginfo_t *info, void *ctx)
 {
@@ -94,8 +94,8 @@ pass_on(int sig, siginfo_t *info, void *ctx)
 		return;
 	}
 	/*
-	 * The access faults again behind the handler and ends the process where it happened. A
-	 * signal that somebody sent would not come again: send it, to arrive behind the handler.
+	 * After the handler the access faults again and ends the process at the right place. A
+	 * signal that a process sent would not come again, so raise it for after the handler.
 	 */
 	sigaction(sig, &by_default, NULL);
 	if (info->si_code <= 0 || info->si_code == BUS_MCEERR_AO)
@@ -152,7 +152,7 @@ gmem_guard_init(void)
 	return rc;
 }
 
-/* Wait until no handler can see what was changed before. Under guard_lock. */
+/* Wait until no handler uses what was replaced. The caller holds guard_lock. */
 static void
 wait_for_readers(void)
 {
@@ -160,7 +160,10 @@ wait_for_readers(void)
 		sched_yield();
 }
 
-/* A copy of the current table's live ranges with room for nb_more. Under guard_lock. */
+/*
+ * Copy the live ranges of the current table, with room for nb_more. The caller holds guard_lock and
+ * owns the result. NULL: no memory.
+ */
 static struct guard_table *
 copy_table(uint32_t nb_more)
 {
@@ -220,7 +223,7 @@ void
 gmem_guard_del(const struct gmem *mem)
 {
 	pthread_mutex_lock(&guard_lock);
-	/* In place, since this must not fail; the next gmem_guard_add() leaves the dead out. */
+	/* In place, because this must not fail. The next gmem_guard_add() drops dead ranges. */
 	for (uint32_t i = 0; guard_table != NULL && i < guard_table->nb_ranges; i++) {
 		struct guard_range *r = &guard_table->ranges[i];
 

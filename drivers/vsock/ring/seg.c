@@ -4,18 +4,21 @@
 uint32_t
 seg_total_len(const struct vq_seg *segs, uint16_t nb_segs)
 {
-	uint64_t sum = 0; /* 65535 lengths of 32 bits fit */
+	uint64_t sum = 0; /* cannot overflow: at most 65535 lengths of 32 bits */
 
 	for (uint16_t i = 0; i < nb_segs; i++)
 		sum += segs[i].len;
 	return sum > UINT32_MAX ? UINT32_MAX : (uint32_t)sum;
 }
 
-/* A place in a list of segments: never at the end of a segment unless at the end of all. */
+/*
+ * A position in a list of segments. It is inside a segment, or at the end of the list: never at the
+ * end of a segment that another one follows.
+ */
 struct seg_pos {
 	const struct vq_seg *seg;
-	uint32_t nb_left; /* segments from seg on; seg may be NULL when there are none */
-	uint32_t off;
+	uint32_t nb_left; /* segments from seg on; if 0, seg may be NULL */
+	uint32_t off;     /* bytes from the start of seg */
 };
 
 static inline struct seg_pos
@@ -31,7 +34,7 @@ pos_at(const struct vq_seg *segs, uint16_t nb_segs, uint32_t off)
 	return pos;
 }
 
-/* Bytes in one piece at a place, at most len; 0 at the end. */
+/* Contiguous bytes at a position, at most len; 0 at the end. */
 static inline uint32_t
 pos_room(const struct seg_pos *pos, uint32_t len)
 {
@@ -93,7 +96,7 @@ seg_copy_any(const struct vq_seg *dst, uint16_t nb_dst, uint32_t dst_off, const 
 	uint32_t done = 0;
 	uint32_t n;
 
-	/* Mostly it is one piece after all: a header apart, its payload in one. */
+	/* The usual case: the payload is in one segment, the header was in another one. */
 	if (len != 0 && pos_room(&to, len) == len && pos_room(&from, len) == len) {
 		memmove(to.seg->va + to.off, from.seg->va + from.off, len);
 		gmem_load_hook(from.seg->va + from.off, len);

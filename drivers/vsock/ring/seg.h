@@ -4,10 +4,12 @@
 
 /**
  * @file
- * Lists of segments: pieces of guest memory that were checked against a memory table. Reads,
- * writes and copies at byte offsets, and iovecs for system calls. Builds without EAL.
+ * Lists of segments. A segment is a piece of guest memory that was checked against a memory table.
+ * The functions read, write and copy at byte offsets, and make iovecs for system calls. Builds
+ * without EAL.
  *
- * Context of everything here: as for gmem.h.
+ * Context of all functions: any thread, while the memory table is mapped (see gmem.h). Offsets and
+ * lengths are bytes. The caller owns the arrays.
  */
 
 #include <stdint.h>
@@ -16,25 +18,35 @@
 
 #include "ring/gmem.h"
 
-/** A piece of guest memory that has been checked against a memory table. */
+/** A piece of guest memory that was checked against a memory table. */
 struct vq_seg {
-	uint8_t *va;
-	uint64_t gpa;
-	uint32_t len;
+	uint8_t *va;  /**< address in this process */
+	uint64_t gpa; /**< guest physical address */
+	uint32_t len; /**< bytes */
 };
 
-/** Sum of the lengths, saturating at UINT32_MAX. */
+/** @return the sum of the lengths, at most UINT32_MAX. */
 uint32_t seg_total_len(const struct vq_seg *segs, uint16_t nb_segs);
 
-/** Copy from segments at byte @p off into @p dst. @return bytes copied (short at the end). */
+/**
+ * Copy from segments into a buffer.
+ * @param off first byte to copy, counted from the start of the first segment.
+ * @param dst at least @p len bytes.
+ * @return bytes copied: less than @p len if the segments end before.
+ */
 uint32_t seg_read(
 	const struct vq_seg *segs, uint16_t nb_segs, uint32_t off, void *dst, uint32_t len);
 
-/** Copy @p src into segments at byte @p off. @return bytes copied (short at the end). */
+/**
+ * Copy a buffer into segments.
+ * @param off first byte to write, counted from the start of the first segment.
+ * @param src at least @p len bytes.
+ * @return bytes copied: less than @p len if the segments end before.
+ */
 uint32_t seg_write(
 	const struct vq_seg *segs, uint16_t nb_segs, uint32_t off, const void *src, uint32_t len);
 
-/** seg_read() from the first byte on: quick where it is one piece. @param nb_segs at least 1. */
+/** seg_read() at offset 0; faster if the first segment holds all bytes. @param nb_segs >= 1. */
 static inline uint32_t
 seg_read_head(const struct vq_seg *segs, uint16_t nb_segs, void *dst, uint32_t len)
 {
@@ -44,7 +56,7 @@ seg_read_head(const struct vq_seg *segs, uint16_t nb_segs, void *dst, uint32_t l
 	return len;
 }
 
-/** seg_write() from the first byte on: quick where it is one piece. @param nb_segs at least 1. */
+/** seg_write() at offset 0; faster if the first segment holds all bytes. @param nb_segs >= 1. */
 static inline uint32_t
 seg_write_head(const struct vq_seg *segs, uint16_t nb_segs, const void *src, uint32_t len)
 {
@@ -54,14 +66,14 @@ seg_write_head(const struct vq_seg *segs, uint16_t nb_segs, const void *src, uin
 	return len;
 }
 
-/** seg_copy() for any number of segments. */
+/** seg_copy() for any number of segments. Call seg_copy() instead. */
 uint32_t seg_copy_any(const struct vq_seg *dst, uint16_t nb_dst, uint32_t dst_off,
 	const struct vq_seg *src, uint16_t nb_src, uint32_t src_off, uint32_t len);
 
 /**
- * Copy segments to segments, one copy per byte. A guest may let them overlap: then its bytes are
- * whatever they are, and nothing else happens.
- * @return bytes copied: the least of @p len and what either side has behind its offset.
+ * Copy segments to segments; each byte is copied once. If a guest lets them overlap, the copied
+ * bytes are undefined, but no other memory is touched.
+ * @return bytes copied: the smallest of @p len and the bytes after each side's offset.
  */
 static inline uint32_t
 seg_copy(const struct vq_seg *dst, uint16_t nb_dst, uint32_t dst_off, const struct vq_seg *src,
@@ -69,7 +81,7 @@ seg_copy(const struct vq_seg *dst, uint16_t nb_dst, uint32_t dst_off, const stru
 {
 	if (nb_dst == 1 && nb_src == 1 && dst_off <= dst->len && src_off <= src->len &&
 		len <= dst->len - dst_off && len <= src->len - src_off) {
-		/* memmove() costs what memcpy() does and is defined for what a guest may do. */
+		/* A guest may let them overlap. memmove() is as fast as memcpy() here. */
 		memmove(dst->va + dst_off, src->va + src_off, len);
 		gmem_load_hook(src->va + src_off, len);
 		return len;
@@ -78,9 +90,11 @@ seg_copy(const struct vq_seg *dst, uint16_t nb_dst, uint32_t dst_off, const stru
 }
 
 /**
- * Describe segments from byte @p off on, at most @p len bytes, as iovecs.
- * @param iov at least nb_segs entries. @param out_len bytes described (may be less than @p len).
- * @return iovecs filled.
+ * Describe a range of segments as iovecs, for readv() or sendmsg().
+ * @param off first byte. @param len bytes at most.
+ * @param iov filled; at least nb_segs entries.
+ * @param out_len set to the bytes described; less than @p len if the segments end before.
+ * @return number of iovecs filled.
  */
 uint16_t seg_iov(const struct vq_seg *segs, uint16_t nb_segs, uint32_t off, uint32_t len,
 	struct iovec *iov, uint32_t *out_len);

@@ -12,13 +12,13 @@
  *   avail  flags u16, idx u16, size * head u16, used_event u16
  *   used   flags u16, idx u16, size * { id u32, len u32 }, avail_event u16
  *
- * The driver writes desc and avail, the device writes used. Ordering:
- *   - avail->idx is loaded with acquire; its partner is the driver's barrier between the entries
- *     and idx.
+ * The driver writes desc and avail; the device writes used. Order of memory accesses:
+ *   - avail->idx is loaded with acquire. It pairs with the driver's barrier between the entries and
+ *     idx.
  *   - used->idx is stored after its entries. That store and the load of used_event (or of
- *     avail->flags) are sequentially consistent, since the driver does the opposite: it stores
- *     used_event and then loads used->idx. One of the two sees the other's store.
- *   - the same for avail_event (or used->flags) against avail->idx in vq_kick_enable().
+ *     avail->flags) are sequentially consistent, because the driver stores used_event and then
+ *     loads used->idx. At least one of the two sees the other's store.
+ *   - avail_event (or used->flags) and avail->idx are ordered in the same way in vq_kick_enable().
  */
 #define DESC_F_NEXT     0x1u
 #define DESC_F_WRITE    0x2u
@@ -37,7 +37,7 @@
 #define AVAIL_ALIGN 2u
 #define USED_ALIGN  4u
 
-/* A descriptor: two 64-bit words, the second holds len, flags and next. */
+/* A descriptor is two 64-bit words; the second holds len, flags and next. */
 #define DESC_LEN       16u
 #define DESC_OFF_LEN   8u
 #define DESC_FLAGS_BIT 32
@@ -82,7 +82,7 @@ store32(uint8_t *dst, uint32_t v)
 	__atomic_store_n((uint32_t *)dst, htole32(v), __ATOMIC_RELAXED);
 }
 
-/* Whether moving an index from old_idx to new_idx passes event (virtio 1.2, 2.7.10.1). */
+/* True if an index that moves from old_idx to new_idx passes event (virtio 1.2, 2.7.10.1). */
 static inline bool
 need_event(uint16_t event, uint16_t new_idx, uint16_t old_idx)
 {
@@ -125,13 +125,13 @@ vq_init(struct vq *vq, const struct vq_config *cfg)
 		.event_idx = cfg->event_idx,
 		.indirect = cfg->indirect,
 		.notify_on_empty = cfg->notify_on_empty,
-		/* What an earlier owner left in the ring is unknown: the first disable writes. */
+		/* The kick setting in the ring is unknown: let the first disable write it. */
 		.kicks_wanted = true,
 	};
 	return 0;
 }
 
-/* Most ranges lie where the last one lay. */
+/* Try the region of the last address first: most addresses are in the same one. */
 static inline uint8_t *
 translate(struct vq *vq, uint64_t gpa, uint32_t len)
 {
@@ -151,13 +151,13 @@ static int
 ring_broken(struct vq *vq)
 {
 	vq->broken = true;
-	vq->avail_shadow = vq->last_avail; /* so that every pop comes to the slow path */
+	vq->avail_shadow = vq->last_avail; /* every pop then calls avail_refresh() */
 	return -EPROTO;
 }
 
 /*
- * Whether a driver can have moved its index to idx: of size entries it owns those that were not
- * offered, and those that were handed back visibly.
+ * True if a correct driver can have moved its index to idx. Pending, staged and in-flight chains
+ * together never exceed the size of the ring.
  */
 static inline bool
 avail_idx_possible(const struct vq *vq, uint16_t idx)
@@ -167,7 +167,7 @@ avail_idx_possible(const struct vq *vq, uint16_t idx)
 	return nb_pending + vq_nb_staged(vq) + vq->nb_in_flight <= vq->size;
 }
 
-/* Look at the driver's index. 1: there are chains; 0: none; -EPROTO. */
+/* Read the driver's index. @return 1: there are chains; 0: none; -EPROTO: broken ring. */
 static int
 avail_refresh(struct vq *vq)
 {
@@ -185,9 +185,9 @@ avail_refresh(struct vq *vq)
 }
 
 /*
- * Fetch what the next pops read: the descriptor after the next, and the buffer where the next one
- * points. What comes from the guest is popped in batches, and its reader fetches the bytes itself.
- * Nothing that is read here is used for anything else.
+ * Prefetch for the next pops: the descriptor after the next one and, for RX buffers, the buffer of
+ * the next one. Chains from the guest are popped in batches, and their reader prefetches the bytes.
+ * The values read here are used for nothing else, so they need no validation.
  */
 static inline void
 prefetch_next(const struct vq *vq)
@@ -209,12 +209,12 @@ prefetch_next(const struct vq *vq)
 	desc = vq->desc + DESC_LEN * (avail_head(vq, vq->last_avail) & vq->mask);
 	off = le64toh(__atomic_load_n((const uint64_t *)desc, __ATOMIC_RELAXED)) - r->gpa;
 	if (off < r->len)
-		__builtin_prefetch(r->va + off, 1); /* to be written: see -mprfchw */
+		__builtin_prefetch(r->va + off, 1); /* for writing: see -mprfchw */
 }
 
 /*
- * Follow the chain from head on. 0, or -EBADMSG; chain->nb_descs counts in both cases. What is
- * counted is kept in variables: every load of guest memory is a barrier to the compiler.
+ * Follow the chain from head on. @return 0; -EBADMSG. chain->nb_descs is set in both cases. The
+ * counters are local variables, because every load of guest memory is a compiler barrier.
  */
 static int
 chain_walk(struct vq *vq, uint16_t head, struct vq_chain *chain)
@@ -222,10 +222,10 @@ chain_walk(struct vq *vq, uint16_t head, struct vq_chain *chain)
 	const uint16_t want = vq->to_guest ? DESC_F_WRITE : 0;
 	const uint8_t *table = vq->desc;
 	struct vq_seg *seg = chain->segs;
-	uint32_t nb_left = vq->size; /* a walk of more is a loop */
+	uint32_t nb_left = vq->size; /* a longer walk is a loop */
 	uint32_t nb_total = 0;
-	uint16_t nb_descs = 0; /* of the ring, once a table was entered */
-	bool in_table = false; /* not by address: a table may be said to lie on the ring itself */
+	uint16_t nb_descs = 0; /* of the ring, if an indirect table was entered */
+	bool in_table = false; /* a flag, because a table may have the address of the ring */
 	uint32_t nb_entries = vq->size;
 	uint32_t idx = head;
 	uint64_t total_len = 0;
@@ -242,7 +242,7 @@ chain_walk(struct vq *vq, uint16_t head, struct vq_chain *chain)
 			break;
 		nb_total++;
 		if (unlikely((flags & DESC_F_INDIRECT) != 0)) {
-			/* Its WRITE flag is to be ignored (2.7.5.3.2). */
+			/* The device must ignore its WRITE flag (2.7.5.3.2). */
 			if (!vq->indirect || in_table || (flags & DESC_F_NEXT) != 0 || len == 0 ||
 				len % DESC_LEN != 0)
 				break;
@@ -250,7 +250,7 @@ chain_walk(struct vq *vq, uint16_t head, struct vq_chain *chain)
 			if (table == NULL)
 				break;
 			in_table = true;
-			nb_descs = nb_total--; /* the entry itself is no segment */
+			nb_descs = nb_total--; /* the entry of the table is not a segment */
 			nb_entries = len / DESC_LEN;
 			nb_left = nb_entries;
 			idx = 0;
@@ -322,7 +322,7 @@ used_stage(struct vq *vq, uint16_t id, uint32_t len)
 	uint8_t *elem = vq->used + OFF_RING + USED_ELEM_LEN * (vq->used_idx & vq->mask);
 
 	assert(vq->nb_in_flight > 0 && id < vq->size);
-	/* Two stores, since an entry may lie across two cache lines. */
+	/* Two stores, because an entry may cross a cache line. */
 	store32(elem, id);
 	store32(elem + 4, len);
 	vq->used_idx++;
@@ -361,7 +361,7 @@ vq_flush(struct vq *vq)
 	if (!vq->event_idx)
 		return !(
 			le16toh(gmem_load16_seq_cst(vq->avail + OFF_FLAGS)) & AVAIL_F_NO_INTERRUPT);
-	/* Before the first decision nobody knows what the driver was told: tell it. */
+	/* Before the first flush the last notification is unknown: notify. */
 	return !valid ||
 		need_event(le16toh(gmem_load16_seq_cst(used_event(vq))), vq->used_idx, old_idx);
 }
@@ -400,7 +400,7 @@ vq_kick_disable(struct vq *vq)
 	if (!vq->kicks_wanted)
 		return;
 	vq->kicks_wanted = false;
-	/* With EVENT_IDX: name the index that was passed last; it comes again in 65,535 chains. */
+	/* EVENT_IDX: set the index that was passed last. It comes again after 65,535 chains. */
 	if (vq->event_idx)
 		store16(avail_event(vq), vq->last_avail - 1);
 	else

@@ -4,12 +4,12 @@
 
 /**
  * @file
- * Device side of a virtqueue (virtio 1.2, 2.7 "Split Virtqueues"): pop, push, flush, rewind.
- * Nothing outside vq.c knows the layout of the ring. Everything in guest memory is read once and
- * checked. Builds without EAL.
+ * Device side of a virtqueue (virtio 1.2, 2.7 "Split Virtqueues"): pop, push, flush, rewind. Only
+ * vq.c knows the layout of the ring. Each field in guest memory is read once and then validated.
+ * Builds without EAL.
  *
- * Context of everything here: the thread that owns the queue (an lcore, or the control plane while
- * the port is settled).
+ * Context of all functions: the thread that owns the queue. That is an lcore, or the control plane
+ * while the port is settled.
  */
 
 #include <stdbool.h>
@@ -19,49 +19,50 @@
 #include "ring/seg.h"
 #include "vsock_limits.h"
 
-/** Longest chain that is accepted, descriptors of an indirect table included. */
+/** Segments of the longest chain that is accepted, those of an indirect table included. */
 #define VQ_CHAIN_MAX_SEGS LIMIT_CHAIN_NB_SEGS
-#define VQ_MAX_SIZE       32768u
+/** Entries of the largest ring (virtio 1.2, 2.7). */
+#define VQ_MAX_SIZE 32768u
 
-/** Where a ring lies and how it was negotiated. */
+/** Addresses and negotiated features of a ring. */
 struct vq_config {
 	void *desc;             /**< mapped descriptor table, 16 bytes each */
 	void *avail;            /**< mapped available ring */
 	void *used;             /**< mapped used ring */
 	uint16_t size;          /**< entries; a power of two, at most VQ_MAX_SIZE */
-	uint16_t last_avail;    /**< index to start from (GET/SET_VRING_BASE) */
+	uint16_t last_avail;    /**< available index to start from (SET_VRING_BASE) */
 	uint16_t used_idx;      /**< used index to start from */
-	bool to_guest;          /**< chains must be writable by the device, else readable */
+	bool to_guest;          /**< chains must be device-writable; else device-readable */
 	bool event_idx;         /**< VIRTIO_F_EVENT_IDX (2.7.7, 2.7.10) */
 	bool indirect;          /**< VIRTIO_F_INDIRECT_DESC (2.7.5.3) */
 	bool notify_on_empty;   /**< VIRTIO_F_NOTIFY_ON_EMPTY (legacy) */
-	const struct gmem *mem; /**< not owned; outlives the queue; at least one region */
+	const struct gmem *mem; /**< not owned; must outlive the queue; at least one region */
 };
 
 /** A descriptor chain that was popped. */
 struct vq_chain {
 	struct vq_seg *segs; /**< the caller's array; zero-length descriptors are left out */
 	uint16_t nb_segs;
-	uint16_t id;       /**< buffer id: to be handed back with vq_push() */
+	uint16_t id;       /**< buffer id for vq_push() or vq_return() */
 	uint16_t nb_descs; /**< entries of the descriptor ring that it occupies */
-	uint32_t len;      /**< bytes in all segments, saturating */
+	uint32_t len;      /**< bytes of all segments, at most UINT32_MAX */
 };
 
-/** One queue. Fields are private to vq.c but for the three marked public. */
+/** A queue. The fields are private to vq.c, except the three that are marked public. */
 struct vq {
 	uint8_t *desc;
 	uint8_t *avail;
 	uint8_t *used;
 	const struct gmem *mem;
-	const struct gmem_region *region; /* where the last range was found */
+	const struct gmem_region *region; /* region of the last translated address */
 	uint16_t size;
 	uint16_t mask;
 	uint16_t last_avail;     /* public: next entry to pop */
 	uint16_t avail_shadow;   /* last avail->idx seen */
 	uint16_t used_idx;       /* public: next used entry, staged ones included */
-	uint16_t used_flushed;   /* what the driver can see */
+	uint16_t used_flushed;   /* used index that the driver can see */
 	uint16_t used_signalled; /* used index at the last notification decision */
-	uint16_t nb_in_flight;   /* public: popped and not yet pushed */
+	uint16_t nb_in_flight;   /* public: chains popped and not handed back */
 	bool signalled_valid;
 	bool to_guest;
 	bool event_idx;
@@ -72,53 +73,55 @@ struct vq {
 };
 
 /**
- * Set a queue up. Leaves the ring in guest memory untouched: what an earlier owner asked for kicks
- * stays until vq_kick_enable() or vq_kick_disable(). The first vq_flush() notifies unless flags
- * forbid it, since nobody knows what the driver was told before. A new memory table needs a new
- * vq_init().
- * @return 0; -EINVAL for a bad size, NULL or misaligned parts, or an empty memory table.
+ * Initialise a queue. Does not write to guest memory: the kick setting of an earlier owner remains
+ * until vq_kick_enable() or vq_kick_disable(). The first vq_flush() asks for a notification unless
+ * the driver suppresses them, because the last notification of an earlier owner is unknown. Call
+ * vq_init() again for a new memory table.
+ * @return 0; -EINVAL wrong size, a part is NULL or misaligned, or the memory table is empty.
  */
 int vq_init(struct vq *vq, const struct vq_config *cfg);
 
 /**
  * Pop the next chain.
- * @param chain filled; chain->segs set to @p segs. @param segs VQ_CHAIN_MAX_SEGS entries.
- * @retval 1 a chain.
- *   A lying driver may offer an id again before it was handed back: an id is no key.
+ * @param chain filled; chain->segs is set to @p segs.
+ * @param segs at least VQ_CHAIN_MAX_SEGS entries.
+ * @retval 1 a chain. Do not use its id as a key: a malicious driver may offer an id again before it
+ *   was handed back.
  * @retval 0 the ring is empty.
- * @retval -EBADMSG a chain that was refused (loop, too long, outside of memory, wrong direction,
- *   nested or misused indirect, empty): chain->id is valid and counts as in flight; hand it back
- *   with vq_return().
- * @retval -EPROTO the ring itself is broken (avail index moved further than the driver has
- *   entries, those in flight and staged counted; head out of range): the queue is dead until
- *   vq_init(); every later pop says the same. last_avail is where it broke.
+ * @retval -EBADMSG the chain is refused: loop, too long, outside of memory, wrong direction, nested
+ *   or misused indirect, or empty. chain->id is valid and counts as in flight; hand it back with
+ *   vq_return().
+ * @retval -EPROTO the ring is broken: the available index moved by more than the entries that the
+ *   driver owns, or a head is out of range. Every later pop returns the same until vq_init().
+ *   last_avail is the position of the error.
  */
 int vq_pop(struct vq *vq, struct vq_chain *chain, struct vq_seg *segs);
 
 /**
- * Un-pop the last @p nb chains: the next pops give them again, read afresh from guest memory. Only
- * the chains that were popped last, refused ones included, and none that was handed back.
+ * Undo the last @p nb pops, refused chains included. The next pops read these chains again from
+ * guest memory. None of them may have been handed back.
  */
 void vq_rewind(struct vq *vq, uint16_t nb);
 
 /**
- * Hand a chain back in which @p written_len bytes were stored (to_guest queues); staged until
- * vq_flush(). The one place where stores to guest memory are accounted.
+ * Hand a chain back. It is staged: the driver sees it after vq_flush(). All stores to guest memory
+ * are reported here.
+ * @param written_len bytes stored in the chain, from its start; 0 for a queue from the guest.
  */
 void vq_push(struct vq *vq, const struct vq_chain *chain, uint32_t written_len);
 
-/** Hand a chain back in which nothing was stored; staged until vq_flush(). */
+/** Hand a chain back in which nothing was stored. It is staged, as in vq_push(). */
 void vq_return(struct vq *vq, uint16_t id);
 
 /**
  * Make staged entries visible to the driver.
- * @return true when the driver wants to be notified now (2.7.7.2, 2.7.10.1); never when nothing was
- * staged since the last time. Every flush decides on its own entries, so a notification that is
- * owed is not carried over: the caller must send it.
+ * @return true if the driver wants a notification for these entries (2.7.7.2, 2.7.10.1). The caller
+ * must send it, because the next flush decides only about its own entries. Always false if nothing
+ * is staged.
  */
 bool vq_flush(struct vq *vq);
 
-/** Entries that were handed back and that the driver cannot see yet. */
+/** @return entries that are staged: handed back, and not visible to the driver yet. */
 static inline uint16_t
 vq_nb_staged(const struct vq *vq)
 {
@@ -126,23 +129,23 @@ vq_nb_staged(const struct vq *vq)
 }
 
 /**
- * Chains that can be popped now, refused ones included. The ring is only looked at when fewer than
- * @p want are known of. 0 for a broken ring; an index jump is left to vq_pop() to report and adds
- * nothing to what is known, but makes 0 a 1.
+ * Chains that can be popped now, including those that a pop will refuse. Reads the ring only if
+ * fewer than @p want chains are known.
+ * @return number of chains; 0 for a broken ring. After an invalid index, the number known before,
+ * but at least 1, so that the caller calls vq_pop() and gets the error.
  */
 uint16_t vq_nb_avail(struct vq *vq, uint16_t want);
 
 /**
- * Ask the driver for kicks (2.7.10 / flags), then look again behind a full fence. With EVENT_IDX it
- * holds for one kick: call it again before every sleep.
- * @return true when chains are available after all (the caller must not sleep); false for a broken
- * ring.
+ * Enable kicks (2.7.10), then check the ring again after a full fence. With EVENT_IDX it enables one
+ * kick, so call it again before every sleep.
+ * @return true if chains are available: the caller must not sleep. False for a broken ring.
  */
 bool vq_kick_enable(struct vq *vq);
 
 /**
- * Tell the driver that kicks are not needed. Best effort: a kick may be under way, and with
- * EVENT_IDX one may come every 65,536 chains.
+ * Suppress kicks. A kick may still come: it may be under way, and with EVENT_IDX the driver sends one
+ * every 65,536 chains.
  */
 void vq_kick_disable(struct vq *vq);
 
