@@ -16,7 +16,7 @@
 #define DETACH CONN_ACT_DETACH
 #define VIOL   CONN_ACT_VIOLATION
 
-/* An RST is never answered; an RST for nothing means nothing. */
+/* Never answer an RST. Ignore an RST without a connection. */
 /* clang-format off */
 static const uint8_t actions[CONN_NB_STATES][NB_OPS] = {
 	/*                  unknown REQUEST RESPONS RST     SHUTDWN RW     CR_UPD  CR_REQ */
@@ -24,7 +24,7 @@ static const uint8_t actions[CONN_NB_STATES][NB_OPS] = {
 	[CONN_FROM_GUEST] = {VIOL,  VIOL,   VIOL,   RESET,  VIOL,   VIOL,  CREDIT, CREDIT},
 	[CONN_TO_GUEST] =   {VIOL,  VIOL,   ESTAB,  RESET,  VIOL,   VIOL,  CREDIT, CREDIT},
 	[CONN_OPEN] =       {VIOL,  VIOL,   VIOL,   RESET,  SHUT,   DATA,  CREDIT, CREPLY},
-	/* The peer is gone for good: data that still comes cannot arrive, and the guest is told. */
+	/* The other end is gone: data cannot be delivered, so reset. */
 	[CONN_CLOSING] =    {VIOL,  VIOL,   VIOL,   RESET,  SHUT,   VIOL,  CREDIT, CREDIT},
 	[CONN_FLUSHING] =   {VIOL,  VIOL,   VIOL,   DETACH, CREDIT, VIOL,  CREDIT, CREDIT},
 	[CONN_DRAINING] =   {DROP,  DROP,   DROP,   RESET,  DROP,   DROP,  CREDIT, CREDIT},

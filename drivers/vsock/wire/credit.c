@@ -7,7 +7,7 @@ credit_free(uint32_t buf_alloc, uint32_t tx_cnt, uint32_t fwd_cnt)
 {
 	uint32_t on_the_way = tx_cnt - fwd_cnt;
 
-	/* A fwd_cnt ahead of tx_cnt is a lie and wraps to a huge number: nothing is free. */
+	/* A fwd_cnt ahead of tx_cnt is wrong and wraps to a huge number: nothing is free. */
 	return on_the_way < buf_alloc ? buf_alloc - on_the_way : 0;
 }
 
@@ -24,16 +24,16 @@ credit_decide(uint32_t buf_alloc, uint32_t rx_cnt, uint32_t fwd_cnt, uint32_t fw
 	uint32_t known = credit_free(buf_alloc, rx_cnt, fwd_cnt_told);
 	uint32_t urgent = buf_alloc / LIMIT_CREDIT_URGENT_SHARE;
 
-	/* A 64 KiB packet must never wait for the slow path. */
+	/* The largest packet must never wait for the slow path. */
 	if (urgent < LIMIT_CREDIT_URGENT_LEN)
 		urgent = LIMIT_CREDIT_URGENT_LEN;
-	/* Nor must a sender that fills the window in a few steps like the last one. */
+	/* Neither must a sender that fills the window in a few steps. */
 	if (known / LIMIT_CREDIT_NB_STEPS < step_len)
 		urgent = UINT32_MAX;
 
 	if (fwd_cnt == fwd_cnt_told)
 		return CREDIT_KEEP;
-	/* First, so that a window of less than 128 KiB is not told after every packet. */
+	/* Before the test for urgent, or small windows would be updated after every packet. */
 	if (known > buf_alloc / 2)
 		return CREDIT_KEEP;
 	return known < urgent ? CREDIT_NOW : CREDIT_DEFER;

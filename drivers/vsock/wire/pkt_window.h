@@ -4,42 +4,58 @@
 
 /**
  * @file
- * A bound on the number of packets that wait in a guest for its reader. Credit counts bytes; recent
- * Linux guests also count what each packet costs them, and reset a connection whose packets cost
- * more than its buffer, however few bytes they carry. Pure; builds without EAL. Context of
- * everything here: any thread, on values of its own.
+ * Limit the number of packets that are queued in a guest for its reader. Credit counts bytes.
+ * Recent Linux guests also count the memory of each packet. They reset a connection whose packets
+ * use more than its buffer, even if these carry few bytes. Pure functions; builds without EAL.
+ * Context of all functions: the owner of the window.
  */
 
 #include <stdbool.h>
 #include <stdint.h>
 
+/** Marks of a window. */
 #define PKT_WINDOW_NB_MARKS 8
 
-/** How far the stream was at some packets, so that fwd_cnt tells which of them were read. */
+/**
+ * Window of a connection. A mark relates a number of packets to a number of bytes, so that fwd_cnt
+ * shows how many packets the guest has read. All zero at first.
+ */
 struct pkt_window {
 	uint32_t nb_sent; /**< packets with payload, modulo 2^32 */
-	uint32_t nb_read; /**< of these known to be read */
+	uint32_t nb_read; /**< packets known to be read, modulo 2^32 */
 	uint16_t nb_marks;
 	struct {
-		uint32_t sent_cnt; /**< bytes up to and with this packet */
-		uint32_t nb_sent;
-	} marks[PKT_WINDOW_NB_MARKS];
+		uint32_t sent_cnt;    /**< bytes sent, this packet included, modulo 2^32 */
+		uint32_t nb_sent;     /**< packets sent, this packet included */
+	} marks[PKT_WINDOW_NB_MARKS]; /**< oldest first */
 };
 
-/** Packets that a guest with this buffer lets wait; at least 1. */
+/**
+ * @param buf_alloc the guest's receive buffer, bytes.
+ * @return packets that may be queued in the guest; at least 1.
+ */
 uint32_t pkt_window_max(uint32_t buf_alloc);
 
-/** Packets that may be sent now. */
+/** @return packets that may be sent now. @param buf_alloc as above. */
 uint32_t pkt_window_room(const struct pkt_window *w, uint32_t buf_alloc);
 
-/** Whether the last packet went past half: once on the way up, the guest should be asked how far
- * it is, so that its answer comes before the room ends. */
+/**
+ * Check whether to send a CREDIT_REQUEST. The answer should come before the window is full.
+ * @param buf_alloc as above.
+ * @return true if the last packet made the window more than half full.
+ */
 bool pkt_window_should_ask(const struct pkt_window *w, uint32_t buf_alloc);
 
-/** A packet was sent. @param sent_cnt bytes sent so far, this one included. */
+/**
+ * Account a packet that was sent.
+ * @param sent_cnt bytes sent so far, this packet included. @param buf_alloc as above.
+ */
 void pkt_window_sent(struct pkt_window *w, uint32_t sent_cnt, uint32_t buf_alloc);
 
-/** The guest said how many bytes were read. */
+/**
+ * Account a report of the guest.
+ * @param fwd_cnt bytes that the guest has read. @param sent_cnt bytes sent so far.
+ */
 void pkt_window_read(struct pkt_window *w, uint32_t fwd_cnt, uint32_t sent_cnt);
 
 #endif

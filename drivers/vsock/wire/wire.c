@@ -4,7 +4,7 @@
 
 #include "wire/wire.h"
 
-/* Where the fields lie on the wire (virtio 1.2, 5.10.6: struct virtio_vsock_hdr). */
+/* Offsets of the fields (virtio 1.2, 5.10.6: struct virtio_vsock_hdr). */
 enum wire_off {
 	OFF_SRC_CID = 0,
 	OFF_DST_CID = 8,
@@ -111,7 +111,7 @@ wire_check(const struct wire_hdr *hdr, uint32_t own_cid, uint32_t payload_len)
 {
 	if (hdr->len > WIRE_PAYLOAD_MAX_LEN || hdr->len > payload_len)
 		return WIRE_BAD_LEN;
-	/* What an unknown operation may carry is unknown: it is refused for its operation. */
+	/* An unknown operation may have a payload. It gets WIRE_BAD_OP below. */
 	if (hdr->len != 0 && hdr->op != WIRE_OP_RW && op_is_known(hdr->op))
 		return WIRE_BAD_LEN;
 	if (hdr->src_cid != own_cid || hdr->dst_cid > UINT32_MAX)
