@@ -22,8 +22,8 @@
 #include "wire/wire.h"
 
 /*
- * Offered to front ends. ANY_LAYOUT and NOTIFY_ON_EMPTY are there since QEMU lets guests take them
- * unasked. Not offered: packed rings, IN_ORDER, an IOMMU, dirty logging.
+ * Features that are offered to front ends. ANY_LAYOUT and NOTIFY_ON_EMPTY are included because QEMU
+ * lets guests select them in any case. Not offered: packed rings, IN_ORDER, an IOMMU, dirty logging.
  */
 #define FEATURES                                                                                   \
 	(1ull << VSOCK_F_STREAM | 1ull << VSOCK_F_SEQPACKET | 1ull << VSOCK_F_NO_IMPLIED_STREAM |  \
@@ -31,7 +31,7 @@
 		1ull << VIRTIO_RING_F_INDIRECT_DESC | 1ull << VIRTIO_RING_F_EVENT_IDX |            \
 		1ull << VHOST_USER_F_PROTOCOL_FEATURES | 1ull << VIRTIO_F_VERSION_1)
 
-/* Without STATUS: QEMU never sends DRIVER_OK for a vsock device, and the library waits for it. */
+/* Without STATUS, because the library would wait for DRIVER_OK, which QEMU never sends for vsock. */
 #define PROTOCOL_FEATURES                                                                          \
 	(1ull << VHOST_USER_PROTOCOL_F_MQ | 1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK |              \
 		1ull << VHOST_USER_PROTOCOL_F_CONFIG)
@@ -39,7 +39,7 @@
 static TAILQ_HEAD(, vhost_link) links = TAILQ_HEAD_INITIALIZER(links);
 static pthread_mutex_t links_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* Find the link of a front end's device and lock it. */
+/* Find the link of a device and lock it. @return NULL: there is none. */
 static struct vhost_link *
 link_enter(int vid)
 {
@@ -66,15 +66,15 @@ refuse(struct vhost_link *link, struct vhost_msg_ctx *msg, int error, const char
 {
 	vhost_link_report(link, RTE_LOG_WARNING, "message %u refused: %s", msg->request, reason);
 	vhost_msg_close_fds(msg);
-	/* The library ends the connection after an error unless a reply can tell of it. */
+	/* After an error the library closes the connection, unless the message asked for a reply. */
 	if (error == -EPROTO)
 		msg->flags &= ~VHOST_MSG_NEED_REPLY;
 	return RTE_VHOST_MSG_RESULT_ERR;
 }
 
 /*
- * Before the library handles a message, for most with the access locks of all rings held (which
- * nothing in this process waits for but the library's own data path, which is not used).
+ * Called before the library handles a message. For most messages the library holds the access locks
+ * of all rings. Only its own data path waits for these locks, and that is not used.
  */
 static enum rte_vhost_msg_result
 pre_msg(int vid, void *ctx)
@@ -117,11 +117,11 @@ pre_msg(int vid, void *ctx)
 		result = RTE_VHOST_MSG_RESULT_OK;
 		break;
 	case VHOST_MSG_SET_MEM_TABLE:
-		/* Should the library fail, there is no post_msg() and no trust in its table. */
+		/* If the library fails, it does not call post_msg(), and its table is not valid. */
 		vhost_link_drop_mem(link);
 		break;
 	case VHOST_MSG_SET_VRING_ENABLE:
-		/* The library says so as well, but only after its reply. */
+		/* The library reports this in on_vring_state(), but only after its reply. */
 		if (msg->payload.ring.num == 0 && msg->payload.ring.idx < PORT_NB_QUEUES)
 			link->ready[msg->payload.ring.idx] = false;
 		break;
@@ -133,7 +133,7 @@ out:
 	return result;
 }
 
-/* After the library handled a message without an error. */
+/* Called after the library has handled a message without an error. */
 static enum rte_vhost_msg_result
 post_msg(int vid, void *ctx)
 {
@@ -165,7 +165,7 @@ on_new_connection(int vid)
 	if (rte_vhost_get_ifname(vid, path, sizeof(path)) != 0)
 		return -1;
 	pthread_mutex_lock(&links_lock);
-	/* A link that is being detached may not have heard that its vid is free again. */
+	/* A link that is being detached may still have a vid that the library has reused. */
 	TAILQ_FOREACH (link, &links, next)
 		if (link->vid == vid)
 			link->vid = -1;
@@ -229,7 +229,7 @@ on_new_device(int vid)
 	link->running = true;
 	vhost_link_bring_up(link, vid);
 	link_leave(link);
-	/* Whatever is wrong may be put right by the next message. */
+	/* Return 0 in any case: the next message may correct what is wrong. */
 	return 0;
 }
 
@@ -242,13 +242,13 @@ on_destroy_device(int vid)
 		return;
 	vhost_link_take_down(link, vid);
 	link->running = false;
-	/* From rte_vhost_driver_unregister() on there is no other call before the unmapping. */
+	/* During rte_vhost_driver_unregister() this is the last callback before the unmapping. */
 	if (link->detaching)
 		vhost_link_drop_mem(link);
 	link_leave(link);
 }
 
-/* Also called for a ring whose kick or call fd is about to be replaced. */
+/* Also called for a ring whose kick or call fd is going to be replaced. */
 static int
 on_vring_state(int vid, uint16_t idx, int enable)
 {
@@ -277,8 +277,8 @@ static const struct rte_vhost_device_ops device_ops = {
 };
 
 /*
- * The library logs every message, by default even good ones; a front end must not be able to fill
- * the disk with that. Left alone when the user asked for another level than the default.
+ * By default the library logs every message, and a front end could fill the disk. Raise the level,
+ * unless the user has set another level than the default.
  */
 static void
 quieten_library(void)
@@ -304,9 +304,9 @@ open_socket(const char *path, bool client)
 		return -EIO;
 	}
 	/*
-	 * After a failure the library has closed the socket but knows its number; to unregister
-	 * would close that number again, whosever it is by then. unix_sock_prepare() has tried
-	 * what can fail, so the little that is lost here is lost hardly ever.
+	 * If this fails, the library has closed the socket but keeps its number. Do not
+	 * unregister, because that would close the number again, which may belong to another
+	 * file by then. The leak is rare: unix_sock_prepare() has tried the calls that can fail.
 	 */
 	return rte_vhost_driver_start(path) == 0 ? 0 : -EIO;
 }
@@ -328,7 +328,7 @@ link_create(struct port *port)
 	return link;
 }
 
-/* The library has no callback under way for the link and starts none. */
+/* No callback of the library uses the link, and none will. */
 static void
 link_destroy(struct vhost_link *link)
 {
@@ -349,7 +349,7 @@ vhost_attach(struct port *port)
 	int rc;
 
 	quieten_library();
-	/* Asks for nothing but whether the library knows the path. */
+	/* Changes no feature: it only checks whether the library knows the path. */
 	if (rte_vhost_driver_disable_features(conf->iface, 0) == 0) {
 		reason = "already in use by this process";
 		rc = -EBUSY;
@@ -391,7 +391,7 @@ vhost_detach(struct port *port)
 	pthread_mutex_lock(&link->lock);
 	link->detaching = true;
 	pthread_mutex_unlock(&link->lock);
-	/* Waits for a callback that is under way, so without the lock. */
+	/* It waits for running callbacks, so do not hold the lock. */
 	rte_vhost_driver_unregister(link->conf->iface);
 	link_destroy(link);
 }

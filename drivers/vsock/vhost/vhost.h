@@ -4,32 +4,33 @@
 
 /**
  * @file
- * Ports on librte_vhost: one vhost-user socket per port, one front end per socket. The library's
- * callbacks are confined to vhost.c; they give a port its device and take it back.
+ * Ports on librte_vhost: one vhost-user socket for each port, one front end for each socket. All
+ * callbacks of the library are in vhost.c. They attach a device to a port and detach it.
  *
- * The callbacks run in the library's threads (vhost-events, vhost_reconn) and, in client mode, in
- * the thread that calls vhost_attach(). A callback that takes memory or a ring away returns when no
- * lcore can touch it any more; lcores never call the library.
+ * The callbacks run in the threads of the library (vhost-events, vhost_reconn). In client mode they
+ * also run in the thread that calls vhost_attach(). A callback that removes memory or a ring returns
+ * only when no lcore can access it. Lcores never call the library.
  */
 
 #include "control/port.h"
 
 /**
- * Open the port's vhost-user socket (port_conf.iface, .client). From now on front ends can come.
- * In server mode a stale socket file is replaced only when connecting to it is refused. In client
- * mode a front end that is not there yet is no error: it is tried again every second.
- * Context: control threads, without a lock that port_*() needs.
+ * Open the port's vhost-user socket (port_conf.iface, .client). After it a front end can connect.
+ * In server mode an existing socket file is replaced only if a connect() to it is refused. In
+ * client mode the library tries to connect every second until the front end listens.
+ * Context: control threads; the caller holds no lock that port_*() takes.
+ * @param port must live until vhost_detach().
  * @return 0; -EADDRINUSE another process listens on the path; -EEXIST the path is not a socket;
- *   -EBUSY this process has it already; -ENOMEM; -errno of what failed at the path. One line was
- *   logged and nothing is left behind.
+ *   -EBUSY this process uses the path; -ENOMEM; -errno of the failed call. After an error one line
+ *   was logged and nothing is left open.
  */
 int vhost_attach(struct port *port);
 
 /**
- * Close the socket: the front end is disconnected, the port is without a device, and the library
- * does not know the port any more. Connections stay as they are (reset them before, or destroy the
- * port). May take up to a second when a front end stalls in the middle of a message.
- * Context: control threads, never a callback of librte_vhost. No-op for a port without a socket.
+ * Close the socket and disconnect the front end. After it the port has no device. Connections remain
+ * as they are: reset them before, or destroy the port. It takes up to LIMIT_VHOST_MSG_MS if a front
+ * end stalls within a message. No-op for a port without a socket.
+ * Context: control threads, never a callback of librte_vhost.
  */
 void vhost_detach(struct port *port);
 

@@ -93,7 +93,7 @@ vhost_link_take_mem(struct vhost_link *link, int vid)
 	link->mem = mem;
 }
 
-/* Whether a part of a ring lies within one region as it is mapped here. */
+/* True if a part of a ring is inside of one mapped region. */
 static bool
 is_mapped(const struct gmem *mem, const void *va, uint64_t len)
 {
@@ -109,7 +109,7 @@ is_mapped(const struct gmem *mem, const void *va, uint64_t len)
 	return false;
 }
 
-/* @return a duplicate; -1 when there is no fd; an errno value in *error, then -1 as well. */
+/* @return a duplicate; -1: there is no fd, or *error is set to an errno value. */
 static int
 dup_fd(int fd, int *error)
 {
@@ -122,7 +122,10 @@ dup_fd(int fd, int *error)
 		*error = errno;
 		return -1;
 	}
-	/* A front end that filled the counter must not block the lcore that writes to it. */
+	/*
+	 * A write to a full counter then fails instead of blocking the lcore. A front end can clear
+	 * the flag, because it shares the file: control/watch.h handles that.
+	 */
 	flags = fcntl(copy, F_GETFL);
 	if (flags < 0 || fcntl(copy, F_SETFL, flags | O_NONBLOCK) != 0) {
 		*error = errno;
@@ -133,8 +136,9 @@ dup_fd(int fd, int *error)
 }
 
 /*
- * Describe one ring. The library checks part of this, once, and for the size that the ring had
- * then; a size or a table that came later makes its pointers wrong.
+ * Describe one ring. Check the addresses here, because the library checks only some of them, and
+ * only once: a later size or memory table makes its pointers wrong.
+ * @return 0; -EAGAIN: not set up yet; -EINVAL: refused; -errno of fcntl().
  */
 static int
 fill_ring(
@@ -148,7 +152,7 @@ fill_ring(
 	if (rte_vhost_get_vhost_vring(vid, idx, &ring) != 0 ||
 		rte_vhost_get_vring_base(vid, idx, &cfg->last_avail, &cfg->used_idx) != 0)
 		return -EAGAIN;
-	/* The library starts rings without a size, too. */
+	/* The library also enables rings that have no size. */
 	if (ring.size == 0 || ring.desc == NULL || ring.avail == NULL || ring.used == NULL)
 		return -EAGAIN;
 	if (!is_mapped(link->mem, ring.desc, 16ull * ring.size) ||
@@ -167,7 +171,7 @@ fill_ring(
 	cfg->indirect = (features & 1ull << VIRTIO_RING_F_INDIRECT_DESC) != 0;
 	cfg->notify_on_empty = (features & 1ull << VIRTIO_F_NOTIFY_ON_EMPTY) != 0;
 
-	/* The library closes its fds and their numbers are used again: never keep them. */
+	/* Use duplicates, because the library closes its fds and the numbers are reused. */
 	dev->kick_fd[idx] = dup_fd(ring.kickfd, &error);
 	dev->call_fd[idx] = dup_fd(ring.callfd, &error);
 	if (error != 0)
@@ -242,7 +246,7 @@ vhost_link_take_down(struct vhost_link *link, int vid)
 	link->up = false;
 	if (port_device_down(link->port, &indices) != 0)
 		return;
-	/* GET_VRING_BASE and the next vhost_link_bring_up() take them from there. */
+	/* GET_VRING_BASE and the next vhost_link_bring_up() read them from the library. */
 	for (i = 0; i < PORT_NB_QUEUES; i++)
 		rte_vhost_set_vring_base(vid, i, indices.last_avail[i], indices.used_idx[i]);
 	VSOCK_LOG(DEBUG, "%s: device down", link->conf->name);

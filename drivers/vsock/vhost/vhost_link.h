@@ -4,10 +4,10 @@
 
 /**
  * @file
- * A port on a vhost-user socket: gathers what a front end has set up, and gives it to the port or
- * takes it back. Private to vhost.c, whose callbacks drive it.
+ * The link between a vhost-user socket and a port. It collects what a front end has set up, attaches
+ * the device to the port, and detaches it. Only the callbacks in vhost.c use it.
  *
- * Context of everything here: the library's threads, with the link's lock held.
+ * Context of all functions: the threads of librte_vhost, with the lock of the link held.
  */
 
 #include <pthread.h>
@@ -18,10 +18,10 @@
 #include "control/port.h"
 
 /**
- * Who touches what: the library runs one callback of a link at a time, and none after
- * rte_vhost_driver_unregister(). Nevertheless they run in several threads, so the fields below
- * "lock" are read and written under it. It is held while a lcore is waited for; lcores take no
- * lock. vhost.c's links_lock protects the list and vid and is never held with another lock.
+ * Who writes and who reads: the library runs one callback of a link at a time, and none after
+ * rte_vhost_driver_unregister(). The callbacks run in several threads, so "lock" protects the fields
+ * below it. A callback holds it while it waits for an lcore; lcores take no lock. links_lock of
+ * vhost.c protects the list and vid; it is never held together with another lock.
  */
 struct vhost_link {
 	TAILQ_ENTRY(vhost_link) next;
@@ -32,32 +32,39 @@ struct vhost_link {
 	pthread_mutex_t lock;
 	bool detaching;
 	bool running;               /**< between new_device and destroy_device */
-	bool ready[PORT_NB_QUEUES]; /**< the library says: addresses, fds, enabled */
+	bool ready[PORT_NB_QUEUES]; /**< the ring has addresses and fds, and is enabled */
 	bool up;                    /**< the port has the device */
-	struct gmem *mem;           /**< current table, guarded; NULL: none to be trusted */
-	time_t reported_at;
-	unsigned int nb_unsaid;
+	struct gmem *mem;           /**< current memory table, owned and guarded; NULL: none */
+	time_t reported_at;         /**< for the limit on log lines */
+	unsigned int nb_unsaid;     /**< lines suppressed since the last one */
 };
 
 /**
- * Log a line about the front end; however often it does something, only a few are written.
- * @param level RTE_LOG_…
+ * Log a line about the front end. The number of lines is limited: see LIMIT_VHOST_REPORT_NB_LINES.
+ * @param level RTE_LOG_*.
  */
 __attribute__((format(printf, 3, 4))) void vhost_link_report(
 	struct vhost_link *link, uint32_t level, const char *fmt, ...);
 
-/** Fetch the memory table that the library has just mapped, and guard it. */
+/**
+ * Copy the memory table that the library has mapped, and guard it. After an error one line was
+ * logged and link->mem is NULL. @param vid the library's device.
+ */
 void vhost_link_take_mem(struct vhost_link *link, int vid);
 
-/** Forget the memory table; before the library unmaps it, without a device. */
+/** Free the memory table. Call it before the library unmaps the memory, without a device. */
 void vhost_link_drop_mem(struct vhost_link *link);
 
-/** Give the port its device if everything for it is there and in order. */
+/**
+ * Attach the device to the port if the memory table and both rings are set up and valid. Otherwise
+ * nothing changes. @param vid the library's device.
+ */
 void vhost_link_bring_up(struct vhost_link *link, int vid);
 
 /**
- * Take the device back if the port has it. Afterwards no lcore touches its memory, rings or fds,
- * and the library knows where the rings stand.
+ * Detach the device if the port has one. After it no lcore accesses the memory, the rings or the fds,
+ * and the library has the current indices of the rings.
+ * @param vid the library's device.
  */
 void vhost_link_take_down(struct vhost_link *link, int vid);
 

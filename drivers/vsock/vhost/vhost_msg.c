@@ -17,14 +17,14 @@
 #define FUSE_SUPER_MAGIC 0x65735546
 #endif
 
-/* Addresses above are no user space's, and sums below never wrap. */
+/* User space has no larger address. Sums of smaller values do not wrap. */
 #define MAX_ADDR (1ull << 56)
 
 enum rule_flag {
 	OFFERED = 1 << 0,
-	TAKES_AWAY = 1 << 1, /* from a running device */
+	TAKES_AWAY = 1 << 1, /* removes or replaces something of a running device */
 	RING_STATE = 1 << 2, /* payload.ring.idx names a ring */
-	RING_FD = 1 << 3,    /* payload.u64 names a ring and tells whether an fd comes along */
+	RING_FD = 1 << 3,    /* payload.u64 names a ring and says whether there is an fd */
 	FD_TABLE = 1 << 4,   /* one fd for each memory region */
 };
 
@@ -54,7 +54,7 @@ static const struct {
 
 #define NB_RULES (sizeof(rules) / sizeof(rules[0]))
 
-/* Try out what the library would do, since it leaks the fd when it fails. */
+/* Try the mmap() that the library will do, because the library leaks the fd if it fails. */
 static const char *
 check_mapping(int fd, const struct vhost_msg_region *region)
 {
@@ -69,12 +69,12 @@ check_mapping(int fd, const struct vhost_msg_region *region)
 	if (!S_ISREG(st.st_mode) || st.st_blksize <= 0 ||
 		(st.st_blksize & (st.st_blksize - 1)) != 0)
 		return "memory region: fd is not a regular file";
-	/* A page fault there would wait for the front end's pleasure. */
+	/* A page fault would block until the FUSE server, maybe the front end, answers. */
 	if (fs.f_type == FUSE_SUPER_MAGIC)
 		return "memory region: file is on FUSE";
 	if ((uint64_t)st.st_size < len)
 		return "memory region: larger than its file";
-	/* Huge pages are unmapped whole or not at all. */
+	/* Huge pages can only be unmapped as a whole. */
 	align = (uint64_t)st.st_blksize;
 	len = (len + align - 1) & ~(align - 1);
 	va = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);

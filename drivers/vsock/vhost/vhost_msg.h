@@ -4,13 +4,15 @@
 
 /**
  * @file
- * Messages of the vhost-user protocol as librte_vhost hands them to external handlers, and the
- * checks that the library leaves out. Pure but for system calls on the fds that came along.
+ * Messages of the vhost-user protocol as librte_vhost passes them to external handlers, and the
+ * checks that the library does not make. Pure functions, except for system calls on received fds.
  *
- * The library is trusted with well-formed messages only: a bad ring index makes it allocate
- * hundreds of rings, a memory region that cannot be mapped leaks its fd, a short message is
- * completed from uninitialised memory. So whatever is not offered or not well-formed is stopped
- * before the library sees it.
+ * The library handles only well-formed messages safely. For a bad ring index it allocates hundreds
+ * of rings; for a memory region that cannot be mapped it leaks the fd; it reads past the end of a
+ * short message. Therefore unsupported and malformed messages are refused before the library
+ * handles them.
+ *
+ * Context of all functions: control threads.
  */
 
 #include <stdbool.h>
@@ -18,19 +20,22 @@
 
 #include <rte_version.h>
 
+/** Memory regions of a front end, and fds of a message. */
 #define VHOST_MSG_MAX_REGIONS 8
-#define VHOST_MSG_MAX_CONFIG  256
+/** Bytes of the configuration space in a message. */
+#define VHOST_MSG_MAX_CONFIG 256
 
-/** Rings that a front end may set up: those of the switch and the event queue. */
+/** Rings that a front end may set up: RX, TX and event queue. The switch uses the first two. */
 #define VHOST_MSG_NB_RINGS 3
 
-/* vhost_msg.flags */
+/** Flag of a message: the front end wants a reply. */
 #define VHOST_MSG_NEED_REPLY 0x8u
 
-/* The u64 of SET_VRING_KICK and its kin */
+/* Bits of the u64 of SET_VRING_KICK, SET_VRING_CALL and SET_VRING_ERR. */
 #define VHOST_MSG_RING_IDX_MASK 0xffu
 #define VHOST_MSG_NO_FD         0x100u
 
+/** Requests (vhost-user protocol, "Front-end message types"). */
 enum vhost_msg_request {
 	VHOST_MSG_GET_FEATURES = 1,
 	VHOST_MSG_SET_FEATURES = 2,
@@ -52,32 +57,34 @@ enum vhost_msg_request {
 	VHOST_MSG_SET_CONFIG = 25,
 };
 
+/** A memory region of SET_MEM_TABLE. */
 struct vhost_msg_region {
-	uint64_t gpa;
-	uint64_t len;
-	uint64_t front_end_addr;
-	uint64_t mmap_offset;
+	uint64_t gpa;            /**< guest physical address */
+	uint64_t len;            /**< bytes */
+	uint64_t front_end_addr; /**< address in the front end */
+	uint64_t mmap_offset;    /**< bytes, in the file of the region's fd */
 };
 
+/** Payload of GET_CONFIG and SET_CONFIG. */
 struct vhost_msg_config {
-	uint32_t offset;
-	uint32_t len;
+	uint32_t offset; /**< bytes, in the configuration space */
+	uint32_t len;    /**< bytes */
 	uint32_t flags;
 	uint8_t data[VHOST_MSG_MAX_CONFIG];
 };
 
-/* The library's largest payload, a crypto session: it decides where the fds lie. */
+/* Bytes of the library's largest payload, a crypto session. It gives the offset of the fds. */
 #if RTE_VERSION < RTE_VERSION_NUM(25, 3, 0, 0)
 #define VHOST_MSG_PAYLOAD_LEN 632
 #else
 #define VHOST_MSG_PAYLOAD_LEN 1072
 #endif
 
-/** A message; the library's struct vhu_msg_context, which external handlers may rely on. */
+/** A message: struct vhu_msg_context of the library, whose layout is part of its ABI. */
 struct vhost_msg_ctx {
 	uint32_t request;
 	uint32_t flags;
-	uint32_t len; /**< of the payload */
+	uint32_t len; /**< bytes of the payload */
 	union {
 		uint64_t u64;
 		struct {
@@ -100,24 +107,23 @@ _Static_assert(
 	sizeof(struct vhost_msg_ctx) == 12 + VHOST_MSG_PAYLOAD_LEN + 9 * 4, "vhu_msg_context");
 
 /**
- * Check a message before the library handles it.
- * Context: control threads.
- * @param reason set to a few words when it is refused.
- * @return 0; -ENOTSUP a request that is not offered (an error reply, or the end of the connection,
- *   as the front end asked for); -EPROTO malformed or beyond the limits (the connection should
- *   end). The fds stay with the message.
+ * Check a message before the library handles it. The message keeps its fds in all cases.
+ * @param reason set to a constant string if the message is refused.
+ * @return 0; -ENOTSUP the request is not supported: send an error reply if the front end wants one,
+ *   else close the connection; -EPROTO malformed or beyond a limit: close the connection.
  */
 int vhost_msg_check(const struct vhost_msg_ctx *msg, const char **reason);
 
-/** Whether the message takes memory, a ring or an fd of a running device away or replaces it. */
+/** @return true if the request removes or replaces memory, a ring or an fd of a running device. */
 bool vhost_msg_takes_away(uint32_t request);
 
-/** Close the fds that came along. The library does not for messages that a handler answered. */
+/** Close the fds of a message. The library does not close them if a handler has answered it. */
 void vhost_msg_close_fds(struct vhost_msg_ctx *msg);
 
 /**
- * Turn GET_CONFIG into its reply: the bytes asked for of @p config, or an empty payload, which
- * means failure, when they do not exist.
+ * Turn GET_CONFIG into its reply. The payload is the requested part of @p config, or empty, which
+ * means an error, if that part does not exist.
+ * @param config the configuration space. @param config_len its length, bytes.
  */
 void vhost_msg_reply_config(struct vhost_msg_ctx *msg, const void *config, uint32_t config_len);
 

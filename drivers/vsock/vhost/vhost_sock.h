@@ -4,22 +4,23 @@
 
 /**
  * @file
- * What librte_vhost leaves to others about its sockets: the file it binds to, and time-outs.
+ * Work on sockets that librte_vhost does not do: timeouts and a check of fds.
  */
 
 #include <stdbool.h>
 
 /**
- * Bound the time that one message of a front end may take: sets SO_RCVTIMEO and SO_SNDTIMEO on
- * this process's connected sockets of @p path. The library does not tell which fd a connection
- * has, so the fds are searched.
+ * Limit the time of one message of a front end: set SO_RCVTIMEO and SO_SNDTIMEO on the connected
+ * sockets of @p path. The library does not give the fd of a connection, so search all fds of the
+ * process.
  * Context: control threads.
- * @param client the path is the other side's (getpeername()) instead of ours (getsockname()).
- * @return sockets that were found.
+ * @param client true: the path is the peer's (getpeername()); false: ours (getsockname()).
+ * @param timeout_ms milliseconds.
+ * @return number of sockets found.
  */
 unsigned int vhost_sock_set_timeouts(const char *path, bool client, unsigned int timeout_ms);
 
-/** Whether @p fd is an eventfd; anything else could block a lcore. Context: control threads. */
+/** @return true if @p fd is an eventfd. Another file could block an lcore. Context: control. */
 bool vhost_sock_is_eventfd(int fd);
 
 #endif
