@@ -17,13 +17,13 @@
 #include "data/lcore.h"
 #include "lcore/lcore_msg.h"
 
-/** A program that owes its CONNECT line, or the rest of it. */
+/* A connection without a complete CONNECT line. */
 struct handshake {
-	enum host_source source; /* first */
+	enum host_source source; /* must be first */
 	int fd;
 	int type;
 	struct host_listener *listener;
-	uint64_t deadline_ms;
+	uint64_t deadline_ms; /* 0: not in the list and not watched by epoll */
 	TAILQ_ENTRY(handshake) entry;
 	struct host_line line;
 };
@@ -64,7 +64,7 @@ hand_over(struct host_listener *l, int fd, int type, uint32_t guest_port)
 	lcore_msg_post(port->lcore, &msg);
 }
 
-/* True when the line is complete or useless: its program is the lcore's, or gone. */
+/* @return true if the connection was handed to the lcore or closed; false: more has to come. */
 static bool
 try_line(struct handshake *h)
 {
@@ -90,7 +90,7 @@ free_handshake(struct handshake *h)
 	free(h);
 }
 
-/* The line takes its time: wait for it. */
+/* Wait for the rest of the line. */
 static void
 keep_handshake(const struct handshake *from)
 {
@@ -131,7 +131,7 @@ static void
 pause_socket(struct listen_socket *s)
 {
 	if (watch(s->listener->accept, EPOLL_CTL_MOD, s->fd, 0, s) != 0)
-		return; /* it reports once more, and comes here again */
+		return; /* epoll reports it again, and this function is called again */
 	s->paused = true;
 	s->resume_ms = clock_ms() + LIMIT_ACCEPT_RETRY_MS;
 	TAILQ_INSERT_TAIL(&s->listener->accept->paused, s, entry);
@@ -167,7 +167,7 @@ report_accept(struct listen_socket *s, int error)
 		conf->name, conf->uds, strerror(error));
 }
 
-/* Accept what waits, @p nb_max at most. @return how many. */
+/* Accept at most nb_max connections. @return number accepted. */
 static unsigned int
 accept_some(struct listen_socket *s, struct handshake *out, unsigned int nb_max)
 {
@@ -213,7 +213,7 @@ accept_burst(struct listen_socket *s)
 	}
 	if (left == 0)
 		return;
-	/* Programs on this very CPU were interrupted between connect() and write(). */
+	/* A program on this CPU may be preempted between connect() and write(): let it run. */
 	sched_yield();
 	for (unsigned int i = 0; i < left; i++) {
 		if (!try_line(&new[i]))

@@ -43,7 +43,7 @@ host_line_read(struct host_line *line, int fd, bool seqpacket, uint32_t *port)
 	newline = memchr(at, '\n', n);
 	if (newline != NULL)
 		n = newline + 1 - at;
-	/* Of a message all is taken; one without a newline ends with it. */
+	/* Take the whole message of a seqpacket socket, the line of a stream socket. */
 	if (recv(fd, at, seqpacket ? room : (size_t)n, MSG_DONTWAIT) < n)
 		return -EIO;
 	line->len += n;
@@ -53,6 +53,6 @@ host_line_read(struct host_line *line, int fd, bool seqpacket, uint32_t *port)
 		return line->len == LIMIT_CONNECT_LINE_LEN ? -EMSGSIZE : -EAGAIN;
 	*newline = '\0';
 	if (line->text + strlen(line->text) != newline)
-		return -EBADMSG; /* a zero inside */
+		return -EBADMSG; /* the line contains a zero byte */
 	return parse(line->text, port);
 }

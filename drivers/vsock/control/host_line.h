@@ -4,8 +4,8 @@
 
 /**
  * @file
- * The line with which a host program says what it wants: "CONNECT <port>\n", at most
- * LIMIT_CONNECT_LINE_LEN bytes, in any number of pieces.
+ * The first line of a host program: "CONNECT <port>\n", at most LIMIT_CONNECT_LINE_LEN bytes. It
+ * may arrive in several parts.
  */
 
 #include <stdbool.h>
@@ -13,21 +13,21 @@
 
 #include "vsock_limits.h"
 
-/** What has come of a line; all zero at first. */
+/** The part of a line that was received. All zero at first. */
 struct host_line {
 	uint32_t len;                          /**< bytes */
-	char text[LIMIT_CONNECT_LINE_LEN + 1]; /**< room for the end of a string */
+	char text[LIMIT_CONNECT_LINE_LEN + 1]; /**< with room for a terminating zero */
 };
 
 /**
- * Take what has come of the line, and not a byte behind it: that is the guest's. Never waits.
- * Context: any thread, one at a time for each line.
- * @param fd        the program's socket
- * @param seqpacket each message is a line, with its newline or without
- * @param port      the port asked for, when 0 is returned
- * @return 0: the line is complete and asks for a port; -EAGAIN: more of it has to come;
- * -EBADMSG: it is no such line; -EMSGSIZE: it is too long; -ECONNRESET: the program is gone;
- * -errno of recv().
+ * Read from the socket up to the end of the line. Bytes after the line stay in the socket, because
+ * they are for the guest. Does not block.
+ * Context: any thread; one at a time for each line.
+ * @param fd the program's socket; not owned.
+ * @param seqpacket true: a message is one line, with or without a newline.
+ * @param port set to the requested port if 0 is returned.
+ * @return 0 the line is complete; -EAGAIN more has to come; -EBADMSG not a CONNECT line; -EMSGSIZE
+ * too long; -ECONNRESET the program has closed; -errno of recv().
  */
 int host_line_read(struct host_line *line, int fd, bool seqpacket, uint32_t *port);
 

@@ -31,18 +31,18 @@ struct request {
 
 struct host_listen {
 	pthread_mutex_t mutex;
-	STAILQ_HEAD(, request) requests; /* mutex */
+	STAILQ_HEAD(, request) requests; /* protected by mutex */
 	enum host_source request_source; /* constant; epoll reports its address */
 	int epoll_fd;
 	int request_fd; /* eventfd */
 	bool running;
 	pthread_t thread;
-	struct host_accept accept; /* the thread's */
+	struct host_accept accept; /* only the thread accesses it */
 };
 
 /* ---- the thread ---- */
 
-/* True when it was the last one. */
+/* Run the queued requests. @return true if the thread must stop. */
 static bool
 serve_requests(struct host_listen *hl)
 {
@@ -85,13 +85,13 @@ serve(void *arg)
 				host_accept_event(evs[i].data.ptr);
 		}
 		host_accept_tick(&hl->accept);
-		/* Last: they free what events are about. */
+		/* Last, because requests free objects that events point to. */
 		if (asked && serve_requests(hl))
 			return NULL;
 	}
 }
 
-/* Have the thread do something, and wait until it is done. */
+/* Let the thread call fn, and wait for its result. */
 static int
 ask(struct host_listen *hl, int (*fn)(struct host_listener *listener),
 	struct host_listener *listener)

@@ -4,10 +4,10 @@
 
 /**
  * @file
- * Host programs that connect to a guest: listeners at <uds> and <uds>_seqpacket, accept, and the
- * CONNECT line. One thread waits in epoll and does all of it, as nothing of it waits: handing each
- * step to a worker would cost more than the step. What may block (paths) is done by the caller of
- * open and close. A finished handshake goes to the port's lcore as INBOX_HOST_CONNECT.
+ * Listeners for host programs that connect to a guest: <uds> and <uds>_seqpacket. One thread waits
+ * in epoll_wait() and handles all events, because none of the steps can block, and a worker wake-up
+ * would cost more than a step. Calls that may block (paths) run in the thread that opens or closes
+ * a listener. A complete CONNECT line is sent to the port's lcore as INBOX_HOST_CONNECT.
  */
 
 struct port;
@@ -16,21 +16,26 @@ struct vsock_switch;
 
 /**
  * Start the thread on the slow path's CPUs (sw->conf). Context: main, while the switch starts.
- * @return 0; -ENOMEM; -errno of epoll, eventfd() or pthread_create(). Nothing is left.
+ * @return 0; -ENOMEM; -errno of epoll, eventfd() or pthread_create(): nothing was started.
  */
 int host_listen_start(struct vsock_switch *sw);
 
-/** Stop the thread. No effect if it does not run. Context: main; no listener is open. */
+/** Stop the thread. No-op if it was not started. Context: main; all listeners are closed. */
 void host_listen_stop(struct vsock_switch *sw);
 
 /**
- * Open a port's listeners. A stale socket file is replaced, a live one is not.
- * Context: control threads.
- * @return 0; -errno (one line was logged), nothing is left open.
+ * Open the listeners of a port. Replaces a socket file without a listener.
+ * Context: control threads; may block.
+ * @param port must live until host_listen_close(). Its settings have uds.
+ * @param out set to the listeners; the caller closes them with host_listen_close().
+ * @return 0; -ENOMEM; -errno: one line was logged and nothing is left open.
  */
 int host_listen_open(struct port *port, struct host_listener **out);
 
-/** Close listeners and unfinished handshakes, remove the socket files. Context: control threads. */
+/**
+ * Close the listeners and the connections without a complete CONNECT line, and remove the socket
+ * files. Context: control threads; may block. @param listener freed; NULL: no-op.
+ */
 void host_listen_close(struct host_listener *listener);
 
 #endif

@@ -13,17 +13,21 @@
 #include "data/vsock_switch.h"
 #include "lcore/lcore_msg.h"
 
-/* Of an lcore, as of the last look. */
+/* An lcore as of the last check. */
 struct watched {
 	pthread_t thread;
-	uint32_t seq;
+	uint32_t seq; /* its notify_seq */
 };
 
 struct watch {
 	struct wq_delayed_work look_work; /* first */
-	struct workqueue *wq; /* its own: all works of the slow path may wait for a blocked lcore */
+	struct workqueue *wq; /* its own, because all other works may wait for a blocked lcore */
 	struct vsock_switch *sw;
-	unsigned int nb_quick; /* quick looks that are left; the work's */
+	/*
+	 * Quick checks that remain. They bound what front ends gain that block lcores together or
+	 * again and again. Only the work accesses it.
+	 */
+	unsigned int nb_quick;
 	struct watched watched[LIMIT_NB_LCORES];
 };
 
@@ -34,7 +38,7 @@ static int watch_signal; /* chosen once in a process */
 static void
 on_signal(int sig)
 {
-	(void)sig; /* a system call that waits ends with EINTR: no SA_RESTART */
+	(void)sig; /* a blocked system call fails with EINTR, because SA_RESTART is not set */
 }
 
 static int
@@ -58,7 +62,7 @@ choose_signal(void)
 	return -EBUSY;
 }
 
-/* ---- looking ---- */
+/* ---- the check ---- */
 
 static void
 look(struct wq_work *work)
@@ -72,7 +76,10 @@ look(struct wq_work *work)
 		struct watched *w = &watch->watched[i];
 		uint32_t seq = __atomic_load_n(&lc->notify_seq, __ATOMIC_RELAXED);
 
-		/* At each look: a signal that comes before the system call interrupts nothing. */
+		/*
+		 * Repeat it at each check, because a signal that arrives just before the system
+		 * call interrupts nothing.
+		 */
 		if (seq % 2 != 0 && seq == w->seq) {
 			__atomic_store_n(&lc->blocked_seq, seq, __ATOMIC_RELAXED);
 			pthread_kill(w->thread, watch_signal);
@@ -86,7 +93,7 @@ look(struct wq_work *work)
 
 /* ---- start and stop ---- */
 
-/* In the lcore's context. */
+/* Context: the lcore, as a request. */
 static bool
 introduce(struct lcore *lc, struct ctl_request *req)
 {
@@ -94,7 +101,7 @@ introduce(struct lcore *lc, struct ctl_request *req)
 	sigset_t set;
 
 	(void)lc;
-	/* Threads inherit what was blocked when the process started. */
+	/* The signal may be blocked: threads inherit the mask of the process. */
 	sigemptyset(&set);
 	sigaddset(&set, watch_signal);
 	req->result = -pthread_sigmask(SIG_UNBLOCK, &set, NULL);
@@ -117,7 +124,7 @@ watch_start(struct vsock_switch *sw)
 	watch->sw = sw;
 	for (unsigned int i = 0; ret == 0 && i < sw->nb_lcores; i++)
 		ret = lcore_msg_call(sw->lcores[i], introduce, &watch->watched[i]);
-	/* A rescuer: it looks also when no thread can be created. */
+	/* WQ_MEM_RECLAIM: the check also runs if no thread can be created. */
 	if (ret == 0)
 		ret = wq_alloc("vsock_watch", WQ_HIGHPRI | WQ_MEM_RECLAIM, 1, &watch->wq);
 	if (ret != 0) {

@@ -4,32 +4,35 @@
 
 /**
  * @file
- * Frees lcores from call eventfds that block.
+ * Detects an lcore that blocks in write() to a call eventfd, and interrupts it with a signal.
  *
- * The flags of an eventfd are shared with the front end that made it, and a write cannot be told
- * not to block: a front end that fills the counter and takes O_NONBLOCK away holds up whoever
- * notifies its driver. So each lcore counts its notifications (lcore.h: notify_seq), and a work on
- * the slow path looks twice a second: an lcore that it finds in the same write again is sent a
- * signal, whose write ends with EINTR, and the lcore stops that port (DROP_CALL_BLOCKED). Without
- * the watch's word EINTR means nothing, and with it a write that did not block succeeds: neither
- * other signals nor a process that was stopped for a while cost anyone its device.
+ * An eventfd shares its flags with the front end that created it. A front end can fill the counter
+ * and clear O_NONBLOCK; the lcore that notifies its driver then blocks in write(). Neither a flag
+ * of the call nor one of the descriptor prevents this.
  *
- * Uses one real-time signal: the highest one that nobody has a handler for.
+ * Each lcore counts its notifications (notify_seq in data/lcore.h; odd during the write). A work on
+ * the slow path checks all lcores every LIMIT_WATCH_US. If it finds an lcore in the same write
+ * twice, it sets blocked_seq and sends a signal. The write fails with EINTR, and the lcore stops
+ * the port (DROP_CALL_BLOCKED). The lcore ignores EINTR if blocked_seq is not set, and a write that
+ * does not block succeeds in spite of the signal. Other signals, debuggers, SIGSTOP or a busy
+ * machine therefore never stop a device.
+ *
+ * It uses one real-time signal: the highest one without a handler.
  */
 
 struct vsock_switch;
 
 /**
- * Start watching the lcores of a switch.
- * Context: main; lcores run, wq_init() is done.
- * @return 0; -EBUSY no signal is left; -ENOMEM; -errno of sigaction() or wq_alloc().
+ * Start the checks of all lcores of a switch.
+ * Context: main; the lcores run and wq_init() was called.
+ * @return 0; -EBUSY all real-time signals have handlers; -ENOMEM; -errno of sigaction() or wq_alloc().
  */
 int watch_start(struct vsock_switch *sw);
 
 /**
- * Stop watching; nothing to do when it was not started.
- * Context: main. Lcores have stopped: until then they may have to be freed. Their threads are
- * there.
+ * Stop the checks. No-op if they were not started.
+ * Context: main, after the lcores have stopped, because until then one may block. Their threads
+ * still exist.
  */
 void watch_stop(struct vsock_switch *sw);
 

@@ -137,15 +137,15 @@ vq_nb_staged(const struct vq *vq)
 uint16_t vq_nb_avail(struct vq *vq, uint16_t want);
 
 /**
- * Enable kicks (2.7.10), then check the ring again after a full fence. With EVENT_IDX it enables one
- * kick, so call it again before every sleep.
+ * Enable kicks (2.7.10), then check the ring again after a full fence. With EVENT_IDX it enables
+ * one kick, so call it again before every sleep.
  * @return true if chains are available: the caller must not sleep. False for a broken ring.
  */
 bool vq_kick_enable(struct vq *vq);
 
 /**
- * Suppress kicks. A kick may still come: it may be under way, and with EVENT_IDX the driver sends one
- * every 65,536 chains.
+ * Suppress kicks. A kick may still come: it may be under way, and with EVENT_IDX the driver sends
+ * one every 65,536 chains.
  */
 void vq_kick_disable(struct vq *vq);
 

@@ -23,7 +23,8 @@
 
 /*
  * Features that are offered to front ends. ANY_LAYOUT and NOTIFY_ON_EMPTY are included because QEMU
- * lets guests select them in any case. Not offered: packed rings, IN_ORDER, an IOMMU, dirty logging.
+ * lets guests select them in any case. Not offered: packed rings, IN_ORDER, an IOMMU, dirty
+ * logging.
  */
 #define FEATURES                                                                                   \
 	(1ull << VSOCK_F_STREAM | 1ull << VSOCK_F_SEQPACKET | 1ull << VSOCK_F_NO_IMPLIED_STREAM |  \
@@ -31,7 +32,7 @@
 		1ull << VIRTIO_RING_F_INDIRECT_DESC | 1ull << VIRTIO_RING_F_EVENT_IDX |            \
 		1ull << VHOST_USER_F_PROTOCOL_FEATURES | 1ull << VIRTIO_F_VERSION_1)
 
-/* Without STATUS, because the library would wait for DRIVER_OK, which QEMU never sends for vsock. */
+/* Without STATUS: the library would wait for DRIVER_OK, which QEMU never sends for vsock. */
 #define PROTOCOL_FEATURES                                                                          \
 	(1ull << VHOST_USER_PROTOCOL_F_MQ | 1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK |              \
 		1ull << VHOST_USER_PROTOCOL_F_CONFIG)
@@ -66,7 +67,7 @@ refuse(struct vhost_link *link, struct vhost_msg_ctx *msg, int error, const char
 {
 	vhost_link_report(link, RTE_LOG_WARNING, "message %u refused: %s", msg->request, reason);
 	vhost_msg_close_fds(msg);
-	/* After an error the library closes the connection, unless the message asked for a reply. */
+	/* After an error the library closes the connection, unless it has to send a reply. */
 	if (error == -EPROTO)
 		msg->flags &= ~VHOST_MSG_NEED_REPLY;
 	return RTE_VHOST_MSG_RESULT_ERR;

@@ -8,8 +8,8 @@
  * callbacks of the library are in vhost.c. They attach a device to a port and detach it.
  *
  * The callbacks run in the threads of the library (vhost-events, vhost_reconn). In client mode they
- * also run in the thread that calls vhost_attach(). A callback that removes memory or a ring returns
- * only when no lcore can access it. Lcores never call the library.
+ * also run in the thread that calls vhost_attach(). A callback that removes memory or a ring
+ * returns only when no lcore can access it. Lcores never call the library.
  */
 
 #include "control/port.h"
@@ -27,9 +27,9 @@
 int vhost_attach(struct port *port);
 
 /**
- * Close the socket and disconnect the front end. After it the port has no device. Connections remain
- * as they are: reset them before, or destroy the port. It takes up to LIMIT_VHOST_MSG_MS if a front
- * end stalls within a message. No-op for a port without a socket.
+ * Close the socket and disconnect the front end. After it the port has no device. Connections
+ * remain as they are: reset them before, or destroy the port. It takes up to LIMIT_VHOST_MSG_MS if
+ * a front end stalls within a message. No-op for a port without a socket.
  * Context: control threads, never a callback of librte_vhost.
  */
 void vhost_detach(struct port *port);

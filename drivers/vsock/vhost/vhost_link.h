@@ -4,8 +4,8 @@
 
 /**
  * @file
- * The link between a vhost-user socket and a port. It collects what a front end has set up, attaches
- * the device to the port, and detaches it. Only the callbacks in vhost.c use it.
+ * The link between a vhost-user socket and a port. It collects what a front end has set up,
+ * attaches the device to the port, and detaches it. Only the callbacks in vhost.c use it.
  *
  * Context of all functions: the threads of librte_vhost, with the lock of the link held.
  */
@@ -19,9 +19,9 @@
 
 /**
  * Who writes and who reads: the library runs one callback of a link at a time, and none after
- * rte_vhost_driver_unregister(). The callbacks run in several threads, so "lock" protects the fields
- * below it. A callback holds it while it waits for an lcore; lcores take no lock. links_lock of
- * vhost.c protects the list and vid; it is never held together with another lock.
+ * rte_vhost_driver_unregister(). The callbacks run in several threads, so "lock" protects the
+ * fields below it. A callback holds it while it waits for an lcore; lcores take no lock. links_lock
+ * of vhost.c protects the list and vid; it is never held together with another lock.
  */
 struct vhost_link {
 	TAILQ_ENTRY(vhost_link) next;
@@ -62,8 +62,8 @@ void vhost_link_drop_mem(struct vhost_link *link);
 void vhost_link_bring_up(struct vhost_link *link, int vid);
 
 /**
- * Detach the device if the port has one. After it no lcore accesses the memory, the rings or the fds,
- * and the library has the current indices of the rings.
+ * Detach the device if the port has one. After it no lcore accesses the memory, the rings or the
+ * fds, and the library has the current indices of the rings.
  * @param vid the library's device.
  */
 void vhost_link_take_down(struct vhost_link *link, int vid);
