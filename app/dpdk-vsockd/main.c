@@ -21,10 +21,10 @@
 #include "vsock_limits.h"
 #include "wq_telemetry.h"
 
-/* What is running; started in this order, stopped in the reverse one. */
+/* State of the daemon. */
 struct daemon {
 	struct options opts;
-	cpu_set_t allowed; /* before EAL pins the main lcore */
+	cpu_set_t allowed; /* CPUs of the process before EAL pins the main lcore */
 	cpu_set_t slow_cpus;
 	struct vsock_switch *sw;
 	sigset_t signals;
@@ -90,7 +90,7 @@ start_guests(struct daemon *d)
 
 	(void)d;
 	if (ret != 0)
-		vdev_stop_all(); /* those that did start */
+		vdev_stop_all(); /* some may have started */
 	return ret;
 }
 
@@ -120,6 +120,7 @@ stop_telemetry(struct daemon *d)
 	telemetry_stop();
 }
 
+/* Started in this order, stopped in the reverse order. */
 static const struct {
 	int (*start)(struct daemon *d);
 	void (*stop)(struct daemon *d);
@@ -154,7 +155,7 @@ run(struct daemon *d)
 	return ret;
 }
 
-/* All threads inherit the mask: only main takes these signals, by sigwait(). */
+/* Block the signals in all threads, which inherit the mask. main() takes them with sigwait(). */
 static void
 block_signals(struct daemon *d)
 {
@@ -165,7 +166,7 @@ block_signals(struct daemon *d)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-/* Each host connection takes a descriptor: use what the system grants. */
+/* Raise the soft limit to the hard limit, because each host connection needs a descriptor. */
 static void
 raise_nofile(void)
 {
@@ -188,7 +189,7 @@ main(int argc, char **argv)
 	block_signals(&d);
 	raise_nofile();
 	sched_getaffinity(0, sizeof(d.allowed), &d.allowed);
-	/* Asked for without EAL: --version and --help in the first place. */
+	/* --version alone does not need EAL. */
 	if (argc == 2 && (strcmp(argv[1], "--version") == 0))
 		return options_parse(argc, argv, &d.opts) < 0;
 	rte_set_application_usage_hook(options_usage);
@@ -210,7 +211,7 @@ main(int argc, char **argv)
 	}
 	ret = options_parse(argc - used, eal_argv + used, &d.opts);
 	if (ret == 0 && vdev_nb_failed() > 0)
-		ret = -EINVAL; /* each said why */
+		ret = -EINVAL; /* a line was logged for each */
 	if (ret == 0)
 		ret = options_slow_cpus(&d.opts, &d.allowed, &d.slow_cpus);
 	if (ret == 0)

@@ -11,32 +11,40 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/** Parsed application options. */
 struct options {
-	bool spin;
-	uint32_t spin_us;
-	bool has_slow_cpus;
-	cpu_set_t slow_cpus;
+	bool spin;           /**< --idle spin */
+	uint32_t spin_us;    /**< --spin-us, microseconds */
+	bool has_slow_cpus;  /**< --slow-cpus was given */
+	cpu_set_t slow_cpus; /**< its value */
 };
 
 /**
- * EAL's arguments with --no-pci added, unless the user says which devices to scan.
- * @return a NULL-terminated array, malloc()ed; @p argc is updated. NULL: no memory.
+ * Add --no-pci to the arguments, unless they contain an option that selects devices.
+ * Context: main, before EAL is initialised.
+ * @param argc number of arguments; updated. @param argv arguments of main(); the result refers to
+ * its strings.
+ * @return a NULL-terminated array; the caller frees it with free(). NULL: no memory.
  */
 char **options_for_eal(int *argc, char **argv);
 
 /**
- * Parse what stands behind EAL's "--".
- * @return 0; 1 when help or the version was asked for and printed; -EINVAL (one line was printed).
+ * Parse the application options, which follow "--". Context: main.
+ * @param argv options from index 1 on. @param opts filled, with defaults for missing options.
+ * @return 0; 1 the help text or the version was printed; -EINVAL one line was printed.
  */
 int options_parse(int argc, char **argv, struct options *opts);
 
-/** Print our part of the help; EAL's usage hook. */
+/** Print the help text of the application; the usage hook of EAL. Context: main. */
 void options_usage(const char *program);
 
 /**
- * The CPUs of the slow path: those of --slow-cpus, else @p allowed less the polled ones, else the
- * main lcore's, which adaptive lcores can share.
- * @return 0; -EINVAL (one line was printed).
+ * Select the CPUs of the slow path. These are the CPUs of --slow-cpus. Without that option they are
+ * the CPUs of the process that no lcore polls. If all poll, use the CPU of the main lcore, which
+ * adaptive lcores can share. Prints a warning if the slow path shares CPUs with poll lcores.
+ * Context: main, after EAL was initialised.
+ * @param allowed CPUs of the process. @param out filled.
+ * @return 0; -EINVAL there is no such CPU: one line was printed.
  */
 int options_slow_cpus(const struct options *opts, const cpu_set_t *allowed, cpu_set_t *out);
 

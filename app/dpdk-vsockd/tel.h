@@ -2,7 +2,7 @@
 #ifndef VSOCKD_TEL_H
 #define VSOCKD_TEL_H
 
-/** @file What DPDK's releases call differently in rte_telemetry.h. */
+/** @file Functions of rte_telemetry.h whose names differ between releases of DPDK. */
 
 #include <stdint.h>
 

@@ -15,13 +15,13 @@
 #include "wire/conn_state.h"
 #include "wire/wire.h"
 
-/* DPDK cuts an answer at 16 KiB: lcores come in pages. */
+/* DPDK truncates an answer at 16 KiB, so lcores are listed in pages. */
 #define LCORES_PER_PAGE 32
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct vsock_switch *serving; /* mutex; NULL: requests are refused */
 
-/* Containers belong to the answer once it has taken them. */
+/* Add a container. The answer owns it after success; free it after an error. */
 static void
 add_container(struct rte_tel_data *d, const char *name, struct rte_tel_data *sub)
 {
@@ -31,7 +31,7 @@ add_container(struct rte_tel_data *d, const char *name, struct rte_tel_data *sub
 
 /* ---- answers ---- */
 
-/* What a dictionary of port counters consists of; the names are an interface. */
+/* Counters of a port. The names are an interface for users. */
 static const struct {
 	const char *name;
 	size_t offset;
@@ -190,7 +190,7 @@ handle_port(const char *cmd, const char *params, struct rte_tel_data *d)
 
 /* ---- /vsock/conns,<name>[,<start>] ---- */
 
-/* Dictionaries in dictionaries are all that DPDK 22.11 nests: the name is the address pair. */
+/* DPDK 22.11 nests only dictionaries, so the key of a connection is its pair of addresses. */
 static void
 add_row(struct rte_tel_data *d, const struct snapshot_conn *r)
 {
@@ -348,7 +348,7 @@ static const struct {
 
 #define NB_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
-/* DPDK cannot take a command back: one that comes while the switch stops is refused. */
+/* DPDK cannot unregister a command, so refuse commands after telemetry_stop(). */
 static int
 dispatch(const char *cmd, const char *params, struct rte_tel_data *d)
 {

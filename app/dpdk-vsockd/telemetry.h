@@ -4,8 +4,8 @@
 
 /**
  * @file
- * /vsock/... on DPDK's telemetry socket. The handlers run on telemetry's threads and ask the owning
- * lcores for copies; they touch nothing of theirs.
+ * The commands /vsock/... of DPDK's telemetry socket. The handlers run in the telemetry threads.
+ * They get the state of lcores as copies from control/snapshot.h.
  */
 
 struct vsock_switch;
@@ -13,7 +13,7 @@ struct vsock_switch;
 /** Register the commands. Context: main, the switch runs. @return 0; -errno of telemetry. */
 int telemetry_start(struct vsock_switch *sw);
 
-/** Commands answer nothing from now on; waits for those under way. Context: main. */
+/** Refuse all commands from now on, and wait for running ones. Context: main. */
 void telemetry_stop(void);
 
 #endif
