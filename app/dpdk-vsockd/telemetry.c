@@ -9,11 +9,8 @@
 
 #include "control/port.h"
 #include "control/snapshot.h"
-#include "data/stats.h"
 #include "tel.h"
 #include "telemetry.h"
-#include "wire/conn_state.h"
-#include "wire/wire.h"
 
 /* DPDK truncates an answer at 16 KiB, so lcores are listed in pages. */
 #define LCORES_PER_PAGE 32
@@ -31,58 +28,19 @@ add_container(struct rte_tel_data *d, const char *name, struct rte_tel_data *sub
 
 /* ---- answers ---- */
 
-/* Counters of a port. The names are an interface for users. */
-static const struct {
-	const char *name;
-	size_t offset;
-} counters[] = {
-	{"from_guest_packets", offsetof(struct port_stats, from_guest_packets)},
-	{"from_guest_bytes", offsetof(struct port_stats, from_guest_bytes)},
-	{"to_guest_packets", offsetof(struct port_stats, to_guest_packets)},
-	{"to_guest_bytes", offsetof(struct port_stats, to_guest_bytes)},
-	{"to_guest_notifications", offsetof(struct port_stats, to_guest_notifications)},
-	{"from_guest_notifications", offsetof(struct port_stats, from_guest_notifications)},
-	{"kicks", offsetof(struct port_stats, kicks)},
-	{"conns_opened", offsetof(struct port_stats, conns_opened)},
-	{"resets_sent", offsetof(struct port_stats, resets_sent)},
-	{"guest_copied_bytes", offsetof(struct port_stats, guest_copied_bytes)},
-	{"guest_payload_bytes", offsetof(struct port_stats, guest_payload_bytes)},
-	{"backlog_bytes", offsetof(struct port_stats, backlog_bytes)},
-	{"host_send_calls", offsetof(struct port_stats, host_send_calls)},
-	{"host_recv_calls", offsetof(struct port_stats, host_recv_calls)},
-	{"credit_updates", offsetof(struct port_stats, credit_updates)},
-};
-
-#define NB_COUNTERS (sizeof(counters) / sizeof(counters[0]))
-
-static uint64_t *
-counter(struct port_stats *stats, size_t i)
-{
-	return (uint64_t *)(void *)((char *)stats + counters[i].offset);
-}
-
 static void
-add_stats(struct rte_tel_data *d, struct port_stats *stats)
+add_counters(struct rte_tel_data *d, const struct snapshot_port *s)
 {
 	struct rte_tel_data *drops = rte_tel_data_alloc();
 
-	for (size_t i = 0; i < NB_COUNTERS; i++)
-		tel_add_u64(d, counters[i].name, *counter(stats, i));
+	for (unsigned int i = 0; i < SNAPSHOT_NB_COUNTERS; i++)
+		tel_add_u64(d, snapshot_counter_name(i), s->counters[i]);
 	if (drops == NULL)
 		return;
 	rte_tel_data_start_dict(drops);
-	for (int r = DROP_NONE + 1; r < DROP_NB; r++)
-		tel_add_u64(drops, drop_reason_name(r), stats->drops[r]);
+	for (unsigned int i = 0; i < SNAPSHOT_NB_DROPS; i++)
+		tel_add_u64(drops, snapshot_drop_name(i), s->drops[i]);
 	add_container(d, "drops", drops);
-}
-
-static void
-sum_stats(struct port_stats *sum, struct port_stats *one)
-{
-	for (size_t i = 0; i < NB_COUNTERS; i++)
-		*counter(sum, i) += *counter(one, i);
-	for (int r = 0; r < DROP_NB; r++)
-		sum->drops[r] += one->drops[r];
 }
 
 /* ---- /vsock/list ---- */
@@ -171,7 +129,7 @@ show_port(struct port *port, void *arg)
 	tel_add_u64(a->d, "conns", s.nb_conns);
 	tel_add_u64(a->d, "pool_chunks", s.nb_pool_chunks);
 	tel_add_u64(a->d, "from_guest_in_flight", s.nb_in_flight);
-	add_stats(a->d, &s.stats);
+	add_counters(a->d, &s);
 }
 
 static int
@@ -203,9 +161,8 @@ add_row(struct rte_tel_data *d, const struct snapshot_conn *r)
 	tel_add_u64(row, "guest_port", r->local_port);
 	tel_add_u64(row, "peer_cid", r->peer_cid);
 	tel_add_u64(row, "peer_port", r->peer_port);
-	rte_tel_data_add_dict_string(
-		row, "type", r->type == WIRE_TYPE_SEQPACKET ? "seqpacket" : "stream");
-	rte_tel_data_add_dict_string(row, "state", conn_state_name(r->state));
+	rte_tel_data_add_dict_string(row, "type", r->type);
+	rte_tel_data_add_dict_string(row, "state", r->state);
 	tel_add_u64(row, "rx_cnt", r->rx_cnt);
 	tel_add_u64(row, "tx_cnt", r->tx_cnt);
 	tel_add_u64(row, "backlog", r->backlog);
@@ -251,8 +208,8 @@ handle_conns(const char *cmd, const char *params, struct rte_tel_data *d)
 /* ---- /vsock/stats ---- */
 
 struct sum_arg {
-	struct port_stats sum;
-	uint64_t nb_ports, nb_connected, nb_conns;
+	struct snapshot_port sum; /* the counters and nb_conns */
+	uint64_t nb_ports, nb_connected;
 };
 
 static void
@@ -262,10 +219,13 @@ sum_port(struct port *port, void *arg)
 	struct snapshot_port s;
 
 	snapshot_port(port, &s);
-	sum_stats(&a->sum, &s.stats);
+	for (unsigned int i = 0; i < SNAPSHOT_NB_COUNTERS; i++)
+		a->sum.counters[i] += s.counters[i];
+	for (unsigned int i = 0; i < SNAPSHOT_NB_DROPS; i++)
+		a->sum.drops[i] += s.drops[i];
+	a->sum.nb_conns += s.nb_conns;
 	a->nb_ports++;
 	a->nb_connected += port_has_device(port);
-	a->nb_conns += s.nb_conns;
 }
 
 static int
@@ -279,8 +239,8 @@ handle_stats(const char *cmd, const char *params, struct rte_tel_data *d)
 	rte_tel_data_start_dict(d);
 	tel_add_u64(d, "ports", a.nb_ports);
 	tel_add_u64(d, "connected", a.nb_connected);
-	tel_add_u64(d, "conns", a.nb_conns);
-	add_stats(d, &a.sum);
+	tel_add_u64(d, "conns", a.sum.nb_conns);
+	add_counters(d, &a.sum);
 	return 0;
 }
 

@@ -1,11 +1,49 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <stddef.h>
 #include <string.h>
 
 #include "control/snapshot.h"
+#include "data/drop.h"
 #include "data/lcore.h"
 #include "data/port_data.h"
 #include "data/vsock_switch.h"
 #include "lcore/lcore_msg.h"
+#include "wire/conn_state.h"
+#include "wire/wire.h"
+
+/* Counters of a port. The names are an interface for users. */
+static const struct {
+	const char *name;
+	size_t offset;
+} counters[SNAPSHOT_NB_COUNTERS] = {
+	{"from_guest_packets", offsetof(struct port_stats, from_guest_packets)},
+	{"from_guest_bytes", offsetof(struct port_stats, from_guest_bytes)},
+	{"to_guest_packets", offsetof(struct port_stats, to_guest_packets)},
+	{"to_guest_bytes", offsetof(struct port_stats, to_guest_bytes)},
+	{"to_guest_notifications", offsetof(struct port_stats, to_guest_notifications)},
+	{"from_guest_notifications", offsetof(struct port_stats, from_guest_notifications)},
+	{"kicks", offsetof(struct port_stats, kicks)},
+	{"conns_opened", offsetof(struct port_stats, conns_opened)},
+	{"resets_sent", offsetof(struct port_stats, resets_sent)},
+	{"guest_copied_bytes", offsetof(struct port_stats, guest_copied_bytes)},
+	{"guest_payload_bytes", offsetof(struct port_stats, guest_payload_bytes)},
+	{"backlog_bytes", offsetof(struct port_stats, backlog_bytes)},
+	{"host_send_calls", offsetof(struct port_stats, host_send_calls)},
+	{"host_recv_calls", offsetof(struct port_stats, host_recv_calls)},
+	{"credit_updates", offsetof(struct port_stats, credit_updates)},
+};
+
+const char *
+snapshot_counter_name(unsigned int i)
+{
+	return counters[i].name;
+}
+
+const char *
+snapshot_drop_name(unsigned int i)
+{
+	return drop_reason_name((enum drop_reason)(DROP_NONE + 1 + i));
+}
 
 struct port_arg {
 	const struct port *port;
@@ -20,7 +58,10 @@ copy_port(struct lcore *lc, struct ctl_request *req)
 	const struct port *port = arg->port;
 	struct snapshot_port *out = arg->out;
 
-	out->stats = port->stats;
+	for (size_t i = 0; i < SNAPSHOT_NB_COUNTERS; i++)
+		memcpy(&out->counters[i], (const char *)&port->stats + counters[i].offset,
+			sizeof(out->counters[i]));
+	memcpy(out->drops, &port->stats.drops[DROP_NONE + 1], sizeof(out->drops));
 	out->lcore_id = lc->lcore_id;
 	out->nb_conns = port->conns.nb_used;
 	out->nb_pool_chunks = port->pool.nb_used;
@@ -68,8 +109,8 @@ copy_conns(struct lcore *lc, struct ctl_request *req)
 		row->rx_cnt = c->rx_cnt;
 		row->tx_cnt = c->tx_cnt;
 		row->backlog = c->is_host ? c->host.backlog.len : 0;
-		row->type = c->type;
-		row->state = c->state;
+		row->type = c->type == WIRE_TYPE_SEQPACKET ? "seqpacket" : "stream";
+		row->state = conn_state_name(c->state);
 		out->nb++;
 	}
 	out->next = i < t->nb_touched ? i : 0;

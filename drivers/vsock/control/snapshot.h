@@ -19,11 +19,16 @@
 
 /** Connections in one copy: DPDK's telemetry limits an answer to 16 KiB. */
 #define SNAPSHOT_NB_CONNS 50
+/** Counters of a port, apart from its drops. */
+#define SNAPSHOT_NB_COUNTERS 15
+/** Reasons of drops. */
+#define SNAPSHOT_NB_DROPS (DROP_NB - 1)
 
 /** State and counters of a port. */
 struct snapshot_port {
-	struct port_stats stats;
-	uint32_t lcore_id; /**< EAL's id of the lcore that polls the port */
+	uint64_t counters[SNAPSHOT_NB_COUNTERS]; /**< see snapshot_counter_name() */
+	uint64_t drops[SNAPSHOT_NB_DROPS];       /**< see snapshot_drop_name() */
+	uint32_t lcore_id;                       /**< EAL's id of the lcore that polls the port */
 	uint32_t nb_conns;
 	uint32_t nb_pool_chunks;
 	uint16_t nb_in_flight; /**< chains of the guest's TX queue that were not handed back */
@@ -45,11 +50,11 @@ struct snapshot_conn {
 	uint32_t local_port; /**< the guest's */
 	uint32_t peer_cid;
 	uint32_t peer_port;
-	uint32_t rx_cnt;  /**< payload bytes from the guest, modulo 2^32 */
-	uint32_t tx_cnt;  /**< payload bytes for the guest, modulo 2^32 */
-	uint32_t backlog; /**< bytes that the host program's socket did not take */
-	uint8_t type;     /**< enum wire_type */
-	uint8_t state;    /**< enum conn_state */
+	uint32_t rx_cnt;   /**< payload bytes from the guest, modulo 2^32 */
+	uint32_t tx_cnt;   /**< payload bytes for the guest, modulo 2^32 */
+	uint32_t backlog;  /**< bytes that the host program's socket did not take */
+	const char *type;  /**< "stream" or "seqpacket"; constant */
+	const char *state; /**< see conn_state_name(); constant */
 };
 
 /** A page of a port's connections. */
@@ -58,6 +63,15 @@ struct snapshot_conns {
 	uint32_t nb;   /**< valid rows */
 	struct snapshot_conn rows[SNAPSHOT_NB_CONNS];
 };
+
+/**
+ * @param i below SNAPSHOT_NB_COUNTERS.
+ * @return the name of a counter, constant. The names are an interface for users. Context: any.
+ */
+const char *snapshot_counter_name(unsigned int i);
+
+/** @return the name of a drop reason, as above. @param i below SNAPSHOT_NB_DROPS. */
+const char *snapshot_drop_name(unsigned int i);
 
 /** Copy a port's state and counters. @param out filled. */
 void snapshot_port(struct port *port, struct snapshot_port *out);
