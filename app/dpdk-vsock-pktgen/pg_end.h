@@ -17,7 +17,7 @@ extern const struct vfe_guest_ops pg_end_ops;
 /** Makes an end without connection. @return the end, which the run owns; NULL: no memory */
 struct pg_end *pg_end_new(struct pg_run *run, struct pg_guest *guest, uint8_t side);
 
-/** Closes the socket. Frees the end at once, or when it leaves the list of readable ends. */
+/** Closes the socket and frees the end, now or when it leaves the list of readable ends. */
 void pg_end_free(struct pg_end *end);
 
 /** Adds the socket of a host program to epoll. A failure is the result's. */

@@ -27,7 +27,7 @@ vfe_conn_open(struct vfe_guest *g, uint64_t peer_cid, uint32_t peer_port, enum v
 		vfe_table_remove(conn);
 		return rc;
 	}
-	/* A port rests as long as can be before it is used again. */
+	/* Use a port again as late as possible. */
 	if (++g->next_port == UINT32_MAX)
 		g->next_port = VFE_TABLE_FIRST_PORT;
 	*out = conn;

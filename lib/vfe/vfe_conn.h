@@ -16,9 +16,11 @@
 #include "vfe_data.h"
 
 /**
- * Asks for a connection. A local port that is free for this peer is taken.
+ * Asks for a connection. The library chooses a local port that is free for this peer.
  *
- * @return 0, -ENOBUFS when too much waits to be sent, -ENOMEM
+ * @param user stored in the connection; the caller's
+ * @param out the connection, which the guest owns until on_close or vfe_conn_reset()
+ * @return 0, -ENOBUFS when the queue of control packets is full, -ENOMEM
  */
 int vfe_conn_open(struct vfe_guest *g, uint64_t peer_cid, uint32_t peer_port, enum vfe_type type,
 	void *user, struct vfe_conn **out);
@@ -26,8 +28,8 @@ int vfe_conn_open(struct vfe_guest *g, uint64_t peer_cid, uint32_t peer_port, en
 /**
  * Sends one packet of payload, filled by ops->fill.
  *
- * @param len at most this many bytes; a stream sends what credit and the packet's room allow, a
- *            seqpacket all of it or nothing
+ * @param len bytes; a stream sends fewer if credit or the packet's room is smaller, a seqpacket
+ *            connection sends all or nothing
  * @param flags of the header (VFE_SEQ_EOM, VFE_SEQ_EOR)
  * @return bytes sent, -EAGAIN without credit, -ENOBUFS when the ring is full, -EPIPE when this
  *         direction is shut down or the connection not open, -EMSGSIZE
@@ -38,14 +40,14 @@ int vfe_conn_send(struct vfe_conn *conn, uint32_t len, uint32_t flags);
 uint32_t vfe_conn_credit(const struct vfe_conn *conn);
 
 /**
- * Counts @p len received bytes as consumed (with hold_data), and tells the peer when it is worth a
- * packet.
+ * Counts @p len received bytes as consumed (with hold_data). Sends CREDIT_UPDATE once half of the
+ * receive buffer became free.
  *
- * @return 0, or -ENOBUFS: not told, call again with 0
+ * @return 0, or -ENOBUFS: the update is still due, call again with 0
  */
 int vfe_conn_consume(struct vfe_conn *conn, uint32_t len);
 
-/** Changes the receive buffer's size and tells. @return 0 or -ENOBUFS */
+/** Changes the size of the receive buffer and sends CREDIT_UPDATE. @return 0 or -ENOBUFS */
 int vfe_conn_set_buf_alloc(struct vfe_conn *conn, uint32_t buf_alloc);
 
 /** Sends CREDIT_REQUEST. @return 0 or -ENOBUFS */
@@ -54,7 +56,7 @@ int vfe_conn_request_credit(struct vfe_conn *conn);
 /** Sends SHUTDOWN with @p flags, VFE_SHUTDOWN_*. @return 0 or -ENOBUFS */
 int vfe_conn_shutdown(struct vfe_conn *conn, uint8_t flags);
 
-/** Shuts both directions down and waits for the RST, which on_close tells. @return 0 or -ENOBUFS */
+/** Sends SHUTDOWN of both directions; on_close follows with the RST. @return 0 or -ENOBUFS */
 int vfe_conn_close(struct vfe_conn *conn);
 
 /** Sends RST and frees the connection, without on_close. @return 0; -ENOBUFS: nothing happened */

@@ -32,7 +32,7 @@ enum vfe_queue {
 	VFE_NB_QUEUES = 3,
 };
 
-/** What a device did wrong; see vfe_guest_fault_name(). */
+/** Violations by the device; see vfe_guest_fault_name(). */
 enum vfe_fault {
 	VFE_FAULT_BAD_USED,     /**< Used element that names no buffer of ours. */
 	VFE_FAULT_SHORT_PACKET, /**< Fewer bytes than a header. */
@@ -68,7 +68,7 @@ struct vfe_conn {
 	uint32_t peer_port;
 	uint32_t buf_alloc;
 	uint32_t fwd_cnt;      /**< Received and consumed, modulo 2^32. */
-	uint32_t told_fwd_cnt; /**< What the peer knows of it. */
+	uint32_t told_fwd_cnt; /**< Value of fwd_cnt in the last packet to the peer. */
 	uint32_t peer_buf_alloc;
 	uint32_t peer_fwd_cnt;
 	uint16_t type;         /**< enum vfe_type */
@@ -87,12 +87,12 @@ struct vfe_data {
 };
 
 /**
- * Called from vfe_guest_poll(); a NULL member stands for what is said there. Any of them may send,
- * close or reset any connection of the guest.
+ * Called from vfe_guest_poll(). Each member may be NULL. A callback may send on, close or reset any
+ * connection of the guest.
  */
 struct vfe_guest_ops {
-	/** A REQUEST came; nothing may be sent yet. @return whether to accept it, otherwise it is
-	 * answered by RST and the connection is gone; NULL: refused. */
+	/** A REQUEST came. Nothing may be sent yet. @return true to accept it; false: an RST is
+	 * sent and the connection is freed. NULL: all requests are refused. */
 	bool (*on_request)(struct vfe_conn *conn);
 	/** The connection is open: the RESPONSE came, or went after on_request. */
 	void (*on_open)(struct vfe_conn *conn);
@@ -100,12 +100,12 @@ struct vfe_guest_ops {
 	void (*on_data)(struct vfe_conn *conn, const struct vfe_data *data);
 	/** A SHUTDOWN came, conn->shutdown_got has it. Both directions: on_close follows. */
 	void (*on_shutdown)(struct vfe_conn *conn);
-	/** The connection is over and gone after this call. @p by_peer_rst: an RST came. */
+	/** The connection has ended and is freed after this call. @p by_peer_rst: an RST came. */
 	void (*on_close)(struct vfe_conn *conn, bool by_peer_rst);
-	/** Writes payload bytes from offset @p off of what the connection sends; NULL: leaves
-	 * whatever the buffer holds. */
+	/** Writes the payload bytes at offset @p off of the stream that the connection sends. NULL:
+	 * the buffer is sent as it is. */
 	void (*fill)(struct vfe_conn *conn, uint64_t off, uint8_t *buf, uint32_t len);
-	/** Every packet before it is looked at. @return true: the packet is not looked at. */
+	/** Called first, with every packet. @return true: the library ignores the packet. */
 	bool (*on_packet)(
 		struct vfe_guest *g, const struct vfe_hdr *hdr, const struct vfe_data *data);
 	/** An event on queue 2. NULL: ignored. */
@@ -114,7 +114,7 @@ struct vfe_guest_ops {
 
 struct vfe_guest_conf {
 	const char *path;   /**< The back end's socket. */
-	int listen_fd;      /**< Instead of @a path: back ends come to this one. -1: none. */
+	int listen_fd;      /**< Instead of @a path: back ends connect to this socket. */
 	int timeout_ms;     /**< For each vhost-user answer; 0: 5 s. */
 	uint16_t ring_size; /**< 0: 128, as QEMU has it. */
 	uint8_t nb_queues;  /**< 2 (as QEMU) or 3; 0: 2. */
@@ -123,7 +123,7 @@ struct vfe_guest_conf {
 	struct vfe_shape from_guest_shape; /**< All 0: "44+*". */
 	uint32_t max_payload;              /**< Of a packet sent; 0: 64 KiB. */
 	uint32_t buf_alloc;                /**< Receive buffer of each connection; 0: 256 KiB. */
-	uint64_t features; /**< Wanted beside VERSION_1; the device's offer limits it. */
+	uint64_t features; /**< Wanted besides VERSION_1, if the device offers them. */
 	uint64_t required; /**< Without these vfe_guest_create() fails. */
 	bool no_reply_ack; /**< Never ask for acknowledgements, as old front ends. */
 	const struct vfe_guest_ops *ops;

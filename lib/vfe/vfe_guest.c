@@ -75,7 +75,7 @@ conf_defaults(struct vfe_guest_conf *conf)
 		conf->ops = &no_ops;
 }
 
-/* The two peers agree on what they say and what the device is. */
+/* Agrees with the back end on features, and reads the CID. */
 static int
 negotiate(struct vfe_guest *g)
 {
@@ -247,7 +247,7 @@ vfe_guest_start(struct vfe_guest *g)
 	g->running = true;
 	for (q = 0; q < g->conf.nb_queues; q++) {
 		vfe_vring_publish(&g->vrings[q]);
-		/* What was there before the device came needs a kick whatever the ring says. */
+		/* Buffers posted before the start need a kick, even if kicks are suppressed. */
 		vfe_vring_kick_always(&g->vrings[q]);
 		g->vrings[q].kicked_idx = g->vrings[q].published_idx;
 	}

@@ -125,7 +125,7 @@ vfe_host_connect_finish(int fd, uint32_t *host_port)
 		return n == (ssize_t)ANSWER_MAX ? -EPROTO : -EAGAIN;
 	if (sscanf(line, "OK %u%c", host_port, &rest) != 2 || rest != '\n')
 		return -EPROTO;
-	/* Only the line: what follows is the guest's data. A seqpacket's line is a message. */
+	/* Take the line only: the bytes behind it are the guest's data. */
 	n = recv(fd, line, (size_t)(end - line) + 1, 0);
 	return n > 0 ? 0 : -EPROTO;
 }

@@ -4,9 +4,9 @@
 
 /**
  * @file
- * The host program's end of a vsock connection: the Unix sockets beside a guest. A program reaches
- * the guest's port P through `<base>` (`<base>_seqpacket`) with "CONNECT P\n", and is reached by
- * the guest on `<base>_<P>`.
+ * The host program's end of a vsock connection: the Unix sockets of a guest. A program reaches the
+ * guest's port P through `<base>` (`<base>_seqpacket`) with "CONNECT P\n". The guest reaches a
+ * program on `<base>_<P>`.
  *
  * Context: any thread; nothing blocks. Descriptors are non-blocking and closed by their owner.
  */
@@ -16,9 +16,9 @@
 #include "vfe_wire.h"
 
 /**
- * Listens for the guest's connections to host port @p port; a socket file in the way is replaced.
+ * Listens for the guest's connections to host port @p port. An existing socket file is replaced.
  *
- * @return the listening descriptor, -ENAMETOOLONG, or what socket(), bind() or listen() say
+ * @return the listening descriptor, -ENAMETOOLONG, or -errno of socket(), bind() or listen()
  */
 int vfe_host_listen(const char *base, uint32_t port, enum vfe_type type);
 
@@ -31,17 +31,17 @@ int vfe_host_accept(int listen_fd);
 /**
  * Asks for a connection to the guest's port @p port.
  *
- * @return a descriptor on which vfe_host_connect_finish() tells the rest, -EAGAIN when the backlog
- *         is full, or what socket(), connect() or send() say
+ * @return a descriptor for vfe_host_connect_finish(), -EAGAIN when the backlog is full, or -errno
+ *         of socket(), connect() or send()
  */
 int vfe_host_connect(const char *base, uint32_t port, enum vfe_type type);
 
 /**
- * Looks for the answer; data behind it is left alone.
+ * Reads the answer, and no data behind it.
  *
- * @param host_port the port that the connection has on the host
- * @return 0, -EAGAIN when it has not come, -ECONNREFUSED when the socket was closed instead,
- *         -EPROTO for an answer that is none
+ * @param host_port gets the port that the connection has on the host
+ * @return 0, -EAGAIN when there is no answer yet, -ECONNREFUSED when the socket was closed instead,
+ *         -EPROTO for a malformed answer
  */
 int vfe_host_connect_finish(int fd, uint32_t *host_port);
 

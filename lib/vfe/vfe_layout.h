@@ -39,13 +39,13 @@ struct vfe_layout {
 /**
  * Reads a shape.
  *
- * @return 0, or -EINVAL for text that is no shape
+ * @return 0, or -EINVAL for text that is not a shape
  */
 int vfe_shape_parse(const char *text, struct vfe_shape *shape);
 
 /**
- * Places the pieces of buffers of up to @p max_len bytes (header included). Pieces are kept apart
- * by a gap, so that who takes two for one is found out.
+ * Places the pieces of buffers of up to @p max_len bytes (header included). A gap separates the
+ * pieces, so that a device that joins two of them corrupts data.
  *
  * @return 0, -EINVAL when fewer bytes than a header fit, -E2BIG for more than VFE_VRING_MAX_SEGS
  *         pieces

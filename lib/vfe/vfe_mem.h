@@ -4,8 +4,8 @@
 
 /**
  * @file
- * Guest memory: up to VFE_MEM_MAX_REGIONS memfds, each mapped here and handed to the back end as
- * one region. Memory is given out and never taken back before the whole is freed.
+ * Guest memory: up to VFE_MEM_MAX_REGIONS memfds, each mapped here and passed to the back end as
+ * one region. Allocated memory is freed with the whole, not piece by piece.
  *
  * Context: one thread; the memory itself is shared with the back end.
  */
@@ -19,7 +19,7 @@ struct vfe_mem_region {
 	uint64_t gpa; /**< Guest address of the first byte. */
 	uint64_t len;
 	uint8_t *va;
-	uint64_t used_len; /**< Bytes given out by vfe_mem_alloc(). */
+	uint64_t used_len; /**< Bytes allocated by vfe_mem_alloc(). */
 	int fd;
 };
 
@@ -29,22 +29,22 @@ struct vfe_mem {
 };
 
 /**
- * Adds a region of @p len bytes (rounded up to whole pages) at guest address @p gpa, touched in
- * advance so that no first access of the back end faults.
+ * Adds a region of @p len bytes (rounded up to whole pages) at guest address @p gpa. Its pages are
+ * populated, so that the back end's first access does not fault.
  *
- * @return the region's index, -ENOSPC, -EEXIST when it overlaps another region, or what
- *         memfd_create(), ftruncate() or mmap() say.
+ * @return the region's index, -ENOSPC when there are too many, -EEXIST when it overlaps another
+ *         region, or -errno of memfd_create(), ftruncate() or mmap()
  */
 int vfe_mem_add(struct vfe_mem *mem, uint64_t gpa, uint64_t len);
 
-/** Takes the last region away; the back end must have been told before. */
+/** Removes the last region. The back end must no longer use it. */
 void vfe_mem_drop_last(struct vfe_mem *mem);
 
 /**
- * Gives out @p len bytes of one region, zeroed.
+ * Allocates @p len bytes of one region, zeroed.
  *
  * @param align power of two
- * @return NULL when the region has no room
+ * @return the memory, or NULL when the region has no room
  */
 void *vfe_mem_alloc(struct vfe_mem *mem, unsigned int region, size_t len, size_t align);
 

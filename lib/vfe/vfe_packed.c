@@ -32,7 +32,7 @@ ring(const struct vfe_vring *vr)
 	return (struct packed_desc *)(void *)vr->desc;
 }
 
-/* Ours, which the device reads, is where an avail ring would be; the device's at the used ring. */
+/* The driver's structure is in place of the avail ring, the device's in place of the used ring. */
 static struct packed_event *
 driver_event(const struct vfe_vring *vr)
 {
@@ -86,7 +86,7 @@ fill_table(struct vfe_vring *vr, uint16_t id, const struct vfe_seg *segs, unsign
 	}
 }
 
-/* The first descriptor that is not published makes all behind it visible: its flags wait. */
+/* The flags of the first new descriptor make all new ones visible: store them last. */
 static void
 set_flags(struct vfe_vring *vr, uint16_t idx, uint16_t flags)
 {
@@ -157,7 +157,7 @@ vfe_packed_kick_wanted(const struct vfe_vring *vr, uint16_t old_idx, uint16_t ne
 	if (flags != EVENT_DESC)
 		return flags == EVENT_ENABLE;
 	event = __atomic_load_n(&device_event(vr)->off_wrap, __ATOMIC_RELAXED);
-	/* A place of the lap before. */
+	/* The event is in the previous lap. */
 	if ((event >> 15) != wrap_of(vr, new_idx))
 		event = (uint16_t)((event & 0x7fff) - vr->size);
 	else

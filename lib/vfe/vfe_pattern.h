@@ -4,9 +4,8 @@
 
 /**
  * @file
- * Bytes that can be told from their place: each byte of a stream follows from the stream's seed and
- * the byte's offset, so that a receiver knows every byte without the sender's help, and a byte
- * changed, lost, repeated or moved does not go unseen.
+ * Bytes that follow from a stream's seed and their offset. A receiver can therefore check each byte
+ * without the sender's help, and detects changed, lost, repeated and moved bytes.
  *
  * Context: pure functions.
  */

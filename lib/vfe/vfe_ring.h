@@ -54,7 +54,7 @@ struct vfe_seg {
 	bool to_guest; /**< The device writes it. */
 };
 
-/** What the driver remembers of a chain that the device holds, by the chain's first descriptor. */
+/** The driver's record of a chain that the device holds, by the chain's first descriptor. */
 struct vfe_vring_head {
 	uint32_t cookie;
 	uint16_t nb_desc; /**< 0: not with the device. */

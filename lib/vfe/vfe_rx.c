@@ -29,14 +29,14 @@ send_rst(struct vfe_guest *g, const struct vfe_hdr *to)
 {
 	const struct vfe_hdr hdr = vfe_hdr_reply(to, VFE_OP_RST);
 
-	/* Room was looked for before the packet was taken. */
+	/* Cannot fail: vfe_rx_poll() takes a packet only if the queue has room for answers. */
 	vfe_tx_ctrl(g, &hdr);
 }
 
 static void
 absorb_credit(struct vfe_conn *conn, const struct vfe_hdr *hdr)
 {
-	/* All that was sent and not yet forwarded may come forward now, nothing else. */
+	/* The peer may have consumed any bytes that were sent, but never fewer than before. */
 	if ((uint32_t)conn->tx_len - hdr->fwd_cnt > (uint32_t)conn->tx_len - conn->peer_fwd_cnt)
 		conn->guest->stats.faults[VFE_FAULT_CREDIT_BACK]++;
 	conn->peer_buf_alloc = hdr->buf_alloc;
@@ -189,7 +189,7 @@ rx_dispatch(struct vfe_guest *g, const struct vfe_hdr *hdr, const struct vfe_dat
 		rx_request(g, hdr);
 		g->active = NULL;
 	} else if (hdr->op != VFE_OP_RST) {
-		/* After a reset of ours the other side's packets may still be under way. */
+		/* After a reset by this guest, packets of the peer may still arrive. */
 		g->stats.faults[VFE_FAULT_NO_CONNECTION] += !g->reset_some;
 		send_rst(g, hdr);
 	}

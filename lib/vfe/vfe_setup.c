@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* The guest's memory: rings, buffers of both directions, and what is posted at the start. */
+/* The guest's memory: rings, buffers of both directions, and the buffers posted at the start. */
 
 #include <errno.h>
 #include <stdlib.h>
@@ -32,7 +32,7 @@ nb_slots(const struct vfe_guest *g, const struct vfe_layout *layout)
 	return g->conf.ring_size / layout->nb_segs;
 }
 
-/* The rings have a region to themselves when there is more than one. */
+/* With several regions, the rings have the first one for themselves. */
 static unsigned int
 slot_region(const struct vfe_guest *g, uint32_t slot)
 {
@@ -50,7 +50,7 @@ alloc_memory(struct vfe_guest *g)
 
 	slots_len = (uint64_t)g->nb_to_guest_slots * g->to_guest.slot_len +
 		(uint64_t)g->nb_from_guest_slots * g->from_guest.slot_len;
-	/* Shares differ by one buffer of each kind at the most. */
+	/* Shares of the regions differ by at most one buffer of each kind. */
 	slots_len = slots_len / nb_data_regions + g->to_guest.slot_len + g->from_guest.slot_len +
 		2 * PAGE_LEN;
 	first_len = vfe_vring_mem_len(&vconf) * g->conf.nb_queues +
@@ -77,7 +77,7 @@ alloc_slots(
 	for (i = 0; i < nb; i++) {
 		struct vfe_slot *slot = &(*out)[i];
 
-		/* The first on a page, so that buffers of a page lie on pages, as in Linux. */
+		/* Align the first to a page: buffers of one page are page-aligned, as in Linux. */
 		slot->va = vfe_mem_alloc(
 			&g->mem, slot_region(g, i), layout->slot_len, i == 0 ? PAGE_LEN : 64);
 		if (slot->va == NULL)
@@ -158,7 +158,7 @@ vfe_setup_memory(struct vfe_guest *g)
 	if (g->max_payload > g->conf.max_payload)
 		g->max_payload = g->conf.max_payload;
 	g->nb_to_guest_slots = nb_slots(g, &g->to_guest);
-	/* Short packets need few descriptors: as many buffers as there can be packets. */
+	/* A short packet needs one descriptor: provide a buffer for each. */
 	g->nb_from_guest_slots = g->conf.ring_size;
 	if (g->nb_to_guest_slots == 0 || g->from_guest.nb_segs > g->conf.ring_size)
 		return -E2BIG;

@@ -59,7 +59,7 @@ bucket_of(const struct vfe_guest *g, const struct vfe_conn *conn)
 		g->bucket_mask];
 }
 
-/* Longer chains are all that a failure costs. */
+/* After a failure the table stays as it is, with longer chains. */
 static void
 grow_table(struct vfe_guest *g)
 {

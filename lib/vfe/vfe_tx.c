@@ -63,7 +63,7 @@ send_packet(struct vfe_guest *g, const struct vfe_hdr *hdr, struct vfe_conn *fil
 		segs[nb_segs] = (struct vfe_seg){.gpa = slot->gpa + layout->pos[nb_segs], .len = n};
 		left -= n;
 	}
-	/* One descriptor is never worth a table. */
+	/* A table does not pay for one descriptor. */
 	if (vfe_vring_add(vr, segs, nb_segs, g->free_slots[g->nb_free_slots - 1],
 		    nb_segs > 1 && (g->features & VFE_F_INDIRECT_DESC)) < 0) {
 		if (vfe_tx_reclaim(g) == 0)
@@ -113,7 +113,7 @@ vfe_tx_ctrl_flush(struct vfe_guest *g)
 int
 vfe_tx_ctrl(struct vfe_guest *g, const struct vfe_hdr *hdr)
 {
-	/* What waits goes first. */
+	/* Queued packets go first. */
 	if (ctrl_len(g) == 0 && send_packet(g, hdr, NULL) == 0)
 		return 0;
 	if (ctrl_len(g) > g->ctrl_mask)

@@ -225,8 +225,8 @@ vfe_vring_kick(struct vfe_vring *vr)
 		return false;
 	vr->kicked_idx = new_idx;
 	/*
-	 * The device asks for a kick, then looks at the avail index again; the index was published,
-	 * and only then may the wish be read: one of the two sees the other.
+	 * The device asks for a kick, then reads the avail index again. Publish the index before
+	 * reading whether the device wants a kick: one of the two then sees the other's write.
 	 */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (vr->packed) {
@@ -293,7 +293,7 @@ vfe_vring_enable_calls(struct vfe_vring *vr)
 		__atomic_store_n(used_event(vr), vr->used_idx, __ATOMIC_RELAXED);
 	else
 		__atomic_store_n(&vr->avail->flags, 0, __ATOMIC_RELAXED);
-	/* The wish first, then the used index: the mirror of vfe_vring_kick() in the device. */
+	/* Ask for calls, then read the used index: the counterpart of vfe_vring_kick(). */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return vfe_vring_nb_used(vr) != 0;
 }
@@ -301,7 +301,7 @@ vfe_vring_enable_calls(struct vfe_vring *vr)
 void
 vfe_vring_disable_calls(struct vfe_vring *vr)
 {
-	/* With EVENT_IDX, as far away as the index can say: behind what was taken. */
+	/* With EVENT_IDX, name the most distant entry: the one before the next used entry. */
 	if (vr->packed)
 		vfe_packed_want_calls(vr, false);
 	else if (vr->event_idx)

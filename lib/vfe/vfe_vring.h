@@ -23,9 +23,9 @@
 uint64_t vfe_vring_mem_len(const struct vfe_vring_conf *conf);
 
 /**
- * Lays an empty ring out in @p mem, with call and kick descriptors of its own.
+ * Makes an empty ring in @p mem, with call and kick descriptors of its own.
  *
- * @return 0, -EINVAL for a size that cannot be, -ENOMEM, or what eventfd() says
+ * @return 0, -EINVAL for an invalid size, -ENOMEM, or -errno of eventfd()
  */
 int vfe_vring_init(struct vfe_vring *vr, struct vfe_mem *mem, const struct vfe_vring_conf *conf);
 
@@ -50,24 +50,24 @@ void vfe_vring_reset(struct vfe_vring *vr);
 int vfe_vring_add(struct vfe_vring *vr, const struct vfe_seg *segs, unsigned int nb_segs,
 	uint32_t cookie, bool indirect);
 
-/** Shows the device everything that was added. */
+/** Makes all added buffers visible to the device. */
 void vfe_vring_publish(struct vfe_vring *vr);
 
 /**
- * Kicks when the device wants it for what was published since the last call.
+ * Kicks if the device asked for a kick for the buffers published since the last call.
  *
- * @return whether a kick was written
+ * @return true if a kick was written
  */
 bool vfe_vring_kick(struct vfe_vring *vr);
 
-/** Writes a kick whatever the device asked for. */
+/** Writes a kick even if the device suppresses kicks. */
 void vfe_vring_kick_always(struct vfe_vring *vr);
 
 /**
  * Takes the next used buffer.
  *
- * @param cookie what vfe_vring_add() was given
- * @param len bytes that the device says it wrote; not checked
+ * @param cookie gets the value that was passed to vfe_vring_add()
+ * @param len gets the used length that the device wrote; not checked
  * @return 1, 0 when there is none, -EPROTO for an element that names no chain of ours (counted,
  *         skipped)
  */
@@ -79,19 +79,19 @@ uint16_t vfe_vring_nb_used(const struct vfe_vring *vr);
 /**
  * Asks for a call at the next used buffer.
  *
- * @return whether buffers are there already, in which case the call may not come
+ * @return true if there are used buffers already; the call may then not come
  */
 bool vfe_vring_enable_calls(struct vfe_vring *vr);
 
 /** Asks for no calls. With EVENT_IDX one in 65,536 buffers may still give one. */
 void vfe_vring_disable_calls(struct vfe_vring *vr);
 
-/** Empties the call descriptor. @return calls since it was emptied last */
+/** Reads the call descriptor. @return calls since it was read last */
 uint64_t vfe_vring_drain_calls(struct vfe_vring *vr);
 
 /**
- * @return where the device stands when it has given back all that it took, as SET_VRING_BASE and
- *         GET_VRING_BASE have it
+ * @return the device's place once it has given back all buffers that it took, as in SET_VRING_BASE
+ *         and GET_VRING_BASE
  */
 uint16_t vfe_vring_base(const struct vfe_vring *vr);
 

@@ -131,7 +131,7 @@ vfe_vu_send(struct vfe_vu *vu, uint32_t request, uint32_t flags, const void *pay
 		struct cmsghdr align;
 		char buf[CMSG_SPACE(VFE_VU_MAX_FDS * sizeof(int))];
 	} control;
-	/* sendmsg() only reads, but struct iovec knows no const. */
+	/* sendmsg() only reads, but struct iovec has no const. */
 	struct iovec iov[2] = {
 		{.iov_base = &hdr, .iov_len = sizeof(hdr)},
 		{.iov_base = (void *)(uintptr_t)payload, .iov_len = len},
@@ -208,7 +208,7 @@ vfe_vu_recv(struct vfe_vu *vu, uint32_t request, void *payload, uint32_t max_len
 	return rc;
 }
 
-/* A message that has no answer of its own: asks for an acknowledgement where that was agreed. */
+/* A message without an answer of its own: asks for an acknowledgement with REPLY_ACK. */
 static int
 vu_set(struct vfe_vu *vu, uint32_t request, const void *payload, uint32_t len, const int *fds,
 	unsigned int nb_fds)
@@ -260,7 +260,7 @@ vfe_vu_get_protocol_features(struct vfe_vu *vu, uint64_t *features)
 int
 vfe_vu_set_protocol_features(struct vfe_vu *vu, uint64_t features)
 {
-	/* Whether this very message is acknowledged is not defined: it never asks. */
+	/* The specification does not say whether this message can be acknowledged: do not ask. */
 	int rc = vfe_vu_send(
 		vu, VFE_VU_SET_PROTOCOL_FEATURES, 0, &features, sizeof(features), NULL, 0);
 

@@ -32,29 +32,29 @@ struct vfe_vu_vring_addr {
 };
 
 /**
- * Connects to a back end that listens on @p path, trying again until it does.
+ * Connects to a back end that listens on @p path. Retries until it does.
  *
- * @param timeout_ms bounds the connecting, and every later wait
- * @return 0, -ENAMETOOLONG, -ETIMEDOUT, or what socket() or connect() say
+ * @param timeout_ms limit of connecting, and of every later wait
+ * @return 0, -ENAMETOOLONG, -ETIMEDOUT, or -errno of socket() or connect()
  */
 int vfe_vu_connect(struct vfe_vu *vu, const char *path, int timeout_ms);
 
 /**
- * Listens on @p path for back ends that connect (daemon with client=1); a socket file that is in
- * the way is replaced.
+ * Listens on @p path for back ends that connect (daemon with client=1). An existing socket file is
+ * replaced.
  *
  * @return the listening descriptor, or -errno
  */
 int vfe_vu_listen(const char *path);
 
-/** Takes one back end from @p listen_fd. @return 0, -ETIMEDOUT or -errno */
+/** Accepts one back end from @p listen_fd. @return 0, -ETIMEDOUT or -errno */
 int vfe_vu_accept(struct vfe_vu *vu, int listen_fd, int timeout_ms);
 
 /** Closes the connection. Nothing happens when there is none. */
 void vfe_vu_close(struct vfe_vu *vu);
 
 /**
- * Sends one message just as it is told; the door for malformed ones.
+ * Sends one message unchecked, so that tests can send malformed ones.
  *
  * @param flags the header's flags, the version bit not added
  * @return 0 or -errno
@@ -74,8 +74,8 @@ int vfe_vu_recv_any(struct vfe_vu *vu, struct vfe_vu_hdr *hdr, void *payload, ui
 /**
  * Waits for the answer to @p request.
  *
- * @param payload where up to @p max_len bytes go
- * @return the payload's length, -EPROTO when something else comes, -ETIMEDOUT, -ECONNRESET, -errno
+ * @param payload gets up to @p max_len bytes
+ * @return the payload's length, -EPROTO for any other message, -ETIMEDOUT, -ECONNRESET, -errno
  */
 int vfe_vu_recv(struct vfe_vu *vu, uint32_t request, void *payload, uint32_t max_len);
 

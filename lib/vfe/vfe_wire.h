@@ -5,8 +5,8 @@
 /**
  * @file
  * The virtio-vsock packet header as a driver writes and reads it, and the feature bits that a
- * driver negotiates. Nothing here is shared with the device side: a mistake in one of the two
- * shows as a disagreement.
+ * driver negotiates. The device side (drivers/vsock) has its own definitions, so that a mistake in
+ * one of the two shows as a disagreement.
  *
  * Virtio 1.2, section 5.10.6.
  */
@@ -93,9 +93,9 @@ vfe_hdr_swap(struct vfe_hdr hdr)
 /**
  * Writes @p hdr at @p to, which needs no alignment.
  *
- * A header that was just put together comes back from the store buffer only in the widths in which
- * it was written. A wider load waits for all stores before it, those to lines that the device holds
- * among them. Hence volatile: field by field, and no compiler makes one load of two.
+ * Read @p hdr field by field, hence volatile. The store buffer forwards a header that was just
+ * written only to loads of the same width. A wider load waits for all earlier stores, including
+ * those to cache lines that the device holds.
  */
 static inline void
 vfe_hdr_encode(void *to, const struct vfe_hdr *hdr)
@@ -144,12 +144,12 @@ vfe_hdr_reply(const struct vfe_hdr *to, enum vfe_op op)
 }
 
 /**
- * What a sender may still send.
+ * Computes the free credit of a sender.
  *
  * @param buf_alloc the receiver's buffer in bytes, as it last said
  * @param tx_cnt bytes sent so far, modulo 2^32
- * @param fwd_cnt bytes that the receiver said it had passed on, modulo 2^32
- * @return free bytes; 0 when the receiver shrank its buffer below what is under way.
+ * @param fwd_cnt bytes that the receiver reported as consumed, modulo 2^32
+ * @return free bytes; 0 when the receiver shrank its buffer below the bytes in flight.
  *         Virtio 1.2, section 5.10.6.3.
  */
 static inline uint32_t

@@ -21,7 +21,7 @@
 
 static char dir[] = "/tmp/vdev_XXXXXX";
 
-/* Stays connected: its messages wake librte_vhost's thread, which then sees new sockets. */
+/* Stays connected to a device: its messages wake the library's thread, which then sees sockets. */
 static struct raw_fe waker;
 
 static bool

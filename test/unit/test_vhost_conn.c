@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * vhost.c with the real librte_vhost: front ends and sockets that come, stall, vanish and return,
- * while a thread keeps touching whatever the port was given.
+ * vhost.c against the real librte_vhost: front ends and sockets that come, stall, vanish and
+ * return, while a thread accesses all memory that the port has.
  */
 
 #include <errno.h>
