@@ -33,14 +33,21 @@ class Bench:
         self.options = options
         self.folder = folder
         self.results = {}  # (row, subject) → list of JSON objects
-        self.failed = {}   # (row, other back end) → why each time, in one line
+        self.failed = {}  # (row, other back end) → why each time, in one line
         self.round = 0
 
     def command(self, args, seconds, stall=STALL_S):
         cpu_a, cpu_b = self.options.cpus
-        command = [str(self.options.pktgen), "--json", "--quiet", f"--cpu={cpu_a}",
-                   f"--seconds={seconds}", f"--warmup={min(0.2, seconds / 4)}",
-                   f"--stall={stall}", *args]
+        command = [
+            str(self.options.pktgen),
+            "--json",
+            "--quiet",
+            f"--cpu={cpu_a}",
+            f"--seconds={seconds}",
+            f"--warmup={min(0.2, seconds / 4)}",
+            f"--stall={stall}",
+            *args,
+        ]
         if any("raw-unix" in arg or "spsc" in arg for arg in args):
             command.append(f"--peer-cpu={cpu_b}")
         return command
@@ -57,16 +64,18 @@ class Bench:
             reason = f"{result['result']}: {result['detail']}"
         except (ValueError, KeyError):
             reason = err.strip() or f"exit status {status}"
-        raise Failed(f"{' '.join(command)}: exit status {status}: {err.strip()}",
-                     self.one_line(reason))
+        raise Failed(
+            f"{' '.join(command)}: exit status {status}: {err.strip()}", self.one_line(reason)
+        )
 
     def pktgen(self, key, args, seconds=None, stall=STALL_S):
         """Runs the load generator; its JSON joins the results under the key."""
         seconds = seconds or self.options.seconds
         command = self.command(args, seconds, stall)
         try:
-            done = subprocess.run(command, capture_output=True, text=True,
-                                  timeout=seconds + 120, check=False)
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=seconds + 120, check=False
+            )
         except subprocess.TimeoutExpired as error:
             raise Failed(str(error), "the load generator does not come to an end") from error
         self.ended(command, done.returncode, done.stdout, done.stderr)
@@ -83,19 +92,26 @@ class Bench:
     def through(self, row, backend, alone=False):
         """One measurement of a row; of ours, with what the daemon counts meanwhile."""
         guests = min(row.guests, backend.nb_guests)
-        args = [*(row.alone if alone else row.args).split(), *backend.guest_args(guests),
-                f"--backend-pid={backend.process.pid}"]
+        args = [
+            *(row.alone if alone else row.args).split(),
+            *backend.guest_args(guests),
+            f"--backend-pid={backend.process.pid}",
+        ]
         counted = backend.ours and self.options.counts
         before = bench_counts.totals(backend.telemetry_path()) if counted else None
-        result = self.pktgen((row.name, "alone" if alone else backend.name), args,
-                             max(self.options.seconds, row.least_s),
-                             STALL_S if backend.ours else OTHER_STALL_S)
+        result = self.pktgen(
+            (row.name, "alone" if alone else backend.name),
+            args,
+            max(self.options.seconds, row.least_s),
+            STALL_S if backend.ours else OTHER_STALL_S,
+        )
         after = bench_counts.totals(backend.telemetry_path()) if before else None
         if after:
             diff = bench_counts.since(before, after)
             self.results.setdefault(("lcore", "time"), []).append(diff)
-            self.results.setdefault((row.name, "alone counts" if alone else "counts"),
-                                    []).append(bench_counts.per_packet(diff, result))
+            self.results.setdefault((row.name, "alone counts" if alone else "counts"), []).append(
+                bench_counts.per_packet(diff, result)
+            )
 
     @contextlib.contextmanager
     def idle_guests(self, row, backend):
@@ -103,11 +119,17 @@ class Bench:
         if not row.beside:
             yield
             return
-        args = ["--scenario=idle", f"--conns={row.beside}", "--interval=3600000000",
-                "--wait=block", *backend.guest_args(row.beside, row.guests)]
+        args = [
+            "--scenario=idle",
+            f"--conns={row.beside}",
+            "--interval=3600000000",
+            "--wait=block",
+            *backend.guest_args(row.beside, row.guests),
+        ]
         command = self.command(args, 3600)
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                   text=True)
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         try:
             deadline = time.monotonic() + START_S
             while True:
@@ -154,21 +176,29 @@ class Bench:
             self.through(row, backend)
         except Failed as error:
             ended = backend.process.poll() if backend.process else None
-            reasons.append(error.reason +
-                           ("" if ended is None else f" (it ended with status {ended})"))
+            reasons.append(
+                error.reason + ("" if ended is None else f" (it ended with status {ended})")
+            )
             print(f"{backend.name}: {row.name}: {error}", file=sys.stderr)
             backend.stop()  # what is left of this row must not spoil the next one
 
 
 def chosen(options):
     """Rows that match; the large ones are not part of --quick unless they are asked for."""
-    return [row for row in ROWS if fnmatch.fnmatch(row.name, options.only) and
-            (row.quick or not options.quick or options.only != "*")]
+    return [
+        row
+        for row in ROWS
+        if fnmatch.fnmatch(row.name, options.only)
+        and (row.quick or not options.quick or options.only != "*")
+    ]
 
 
 def verify_args(row, backend, alone=False):
-    return [*(row.alone if alone else row.args).split(), *backend.guest_args(row.guests),
-            "--verify"]
+    return [
+        *(row.alone if alone else row.args).split(),
+        *backend.guest_args(row.guests),
+        "--verify",
+    ]
 
 
 def verify(bench, rows, backend):
@@ -207,15 +237,15 @@ def weigh(bench, row, backend):
     with bench.idle_guests(row, backend), peak_memory(backend) as full:
         bench.pktgen(("verify", row.name), verify_args(row, backend), seconds)
     if row.nb_conns:
-        bench.results[row.name, "memory"] = [{"start": start, "alone": alone[0],
-                                              "full": full[0]}]
+        bench.results[row.name, "memory"] = [{"start": start, "alone": alone[0], "full": full[0]}]
 
 
 def limits_of(options, rows):
     """Limits of the machine that were asked for, or that a row's target needs."""
     needed = [name for row in rows for name in row.limits]
-    return [limit for limit in LIMITS
-            if fnmatch.fnmatch(limit[0], options.only) or limit[0] in needed]
+    return [
+        limit for limit in LIMITS if fnmatch.fnmatch(limit[0], options.only) or limit[0] in needed
+    ]
 
 
 def limits(bench, options, rows):
@@ -228,11 +258,12 @@ def sweep(bench, options, backend):
         for scenario, _, raw in SWEEPS:
             for size in SWEEP_SIZES:
                 name = f"sweep-{scenario}-{size}"
-                bench.pktgen((name, "raw"), [*raw.split(), f"--size={size}"],
-                             options.seconds / 2)
-                bench.pktgen((name, backend.name),
-                             [f"--scenario={scenario}", f"--size={size}",
-                              *backend.guest_args(2)], options.seconds / 2)
+                bench.pktgen((name, "raw"), [*raw.split(), f"--size={size}"], options.seconds / 2)
+                bench.pktgen(
+                    (name, backend.name),
+                    [f"--scenario={scenario}", f"--size={size}", *backend.guest_args(2)],
+                    options.seconds / 2,
+                )
 
 
 def make_backends(options, folder):
@@ -287,8 +318,9 @@ def measure(bench, options, folder):
         if row.own:
             measure_own(bench, options, folder, row)
     if options.counts:
-        bench_counts.instructions(bench, [row.name for row in rows], lambda *how: vsockd(
-            options, folder, 2, *how))
+        bench_counts.instructions(
+            bench, [row.name for row in rows], lambda *how: vsockd(options, folder, 2, *how)
+        )
     return rows, [backend.name for backend in backends]
 
 

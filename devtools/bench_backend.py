@@ -31,8 +31,10 @@ class Other(Process):
         self.words = words
         self.dir = Path(tempfile.mkdtemp(prefix="other", dir=folder))
         super().__init__(str(self.dir / "log"))
-        self.ports = {cid: Port("", cid, f"{self.dir}/{cid}.sock", f"{self.dir}/{cid}.vsock")
-                      for cid in range(FIRST_CID, FIRST_CID + nb_guests)}
+        self.ports = {
+            cid: Port("", cid, f"{self.dir}/{cid}.sock", f"{self.dir}/{cid}.vsock")
+            for cid in range(FIRST_CID, FIRST_CID + nb_guests)
+        }
 
     def command(self):
         places = {}
@@ -81,8 +83,9 @@ class Backend:
         try:
             self.server.start(START_S, self.cpu)
         except ProcessError as error:
-            raise Failed(f"{self.name} does not start: {str(error)[-500:]}",
-                         "it does not start") from error
+            raise Failed(
+                f"{self.name} does not start: {str(error)[-500:]}", "it does not start"
+            ) from error
 
     def stop(self):
         if self.server is None:
@@ -101,7 +104,7 @@ class Backend:
 
     def guest_args(self, nb, first=0):
         ports = list(self.server.ports.values())
-        return [port.guest_arg() for port in ports[first:first + nb]]
+        return [port.guest_arg() for port in ports[first : first + nb]]
 
 
 def vsockd(options, folder, nb_guests, wrapper=(), app_options=()):
@@ -110,14 +113,23 @@ def vsockd(options, folder, nb_guests, wrapper=(), app_options=()):
     cids = range(FIRST_CID, FIRST_CID + nb_guests)
 
     def launch():
-        return Daemon(cids, {cid: {"max_conns": 65536} for cid in cids}, program=options.vsockd,
-                      eal=("--lcores", f"0@{cpu_a},1@{cpu_b}"), app=app_options, memory=512,
-                      wrapper=wrapper, parent=folder)
+        return Daemon(
+            cids,
+            {cid: {"max_conns": 65536} for cid in cids},
+            program=options.vsockd,
+            eal=("--lcores", f"0@{cpu_a},1@{cpu_b}"),
+            app=app_options,
+            memory=512,
+            wrapper=wrapper,
+            parent=folder,
+        )
+
     return Backend(OURS, nb_guests, launch)
 
 
 def other(template, name, folder, cpu):
     words = shlex.split(template)
     nb_guests = 2 if "{sock2}" in template else 1
-    return Backend(name or Path(words[0]).name, nb_guests,
-                   lambda: Other(words, folder, nb_guests), cpu)
+    return Backend(
+        name or Path(words[0]).name, nb_guests, lambda: Other(words, folder, nb_guests), cpu
+    )

@@ -16,14 +16,16 @@ GUEST_MEMORY = "memfd:vsock-guest"
 DATA_PATH = ("from_guest_poll", "to_guest_poll", "lcore_port_flush")
 POLL = "from_guest_poll"
 POLL_FOUND = "lcore_port_flush_later"  # called by POLL once when it found packets, else not
-SET_ASIDE = "chunk_append_segs"   # bytes for a host program that does not keep up
-COUNTED = (("gg-64", "--scenario guest-to-guest --size 64"),
-           ("gg-4k", "--scenario guest-to-guest --size 4K"),
-           ("gh-64", "--scenario guest-to-host --size 64"),
-           ("gh-4k", "--scenario guest-to-host --size 4K"),
-           # A window that is smaller than the socket: what is read is bounded by the guest's
-           # credit and not by how far the host program has got.
-           ("hg-4k", "--scenario host-to-guest --size 4K --buf-alloc 64K"))
+SET_ASIDE = "chunk_append_segs"  # bytes for a host program that does not keep up
+COUNTED = (
+    ("gg-64", "--scenario guest-to-guest --size 64"),
+    ("gg-4k", "--scenario guest-to-guest --size 4K"),
+    ("gh-64", "--scenario guest-to-host --size 64"),
+    ("gh-4k", "--scenario guest-to-host --size 4K"),
+    # A window that is smaller than the socket: what is read is bounded by the guest's
+    # credit and not by how far the host program has got.
+    ("hg-4k", "--scenario host-to-guest --size 4K --buf-alloc 64K"),
+)
 IDLE = "--scenario idle --conns 1 --interval 3600000000 --size 64"
 COUNT_S = 0.5
 
@@ -44,8 +46,11 @@ def ask(path, *commands):
 def lcores_cpu_ns(result):
     """CPU time of the poll lcores' threads in a result of the load generator, for each packet."""
     packets = max(result["counts"]["packets_from_guest"], result["counts"]["packets_to_guest"])
-    seconds = sum(thread["seconds"] for thread in result["backend_cpu"]["threads"]
-                  if re.fullmatch(LCORE_THREAD, thread["name"]))
+    seconds = sum(
+        thread["seconds"]
+        for thread in result["backend_cpu"]["threads"]
+        if re.fullmatch(LCORE_THREAD, thread["name"])
+    )
     return seconds * 1e9 / packets if seconds and packets else None
 
 
@@ -70,13 +75,15 @@ def per_packet(diff, result):
     packets = nb_packets(diff)
     payload = diff["guest_payload_bytes"]
     notified = diff["to_guest_notifications"] + diff["from_guest_notifications"] + diff["kicks"]
-    return {"copies": diff["guest_copied_bytes"] / payload if payload else None,
-            "calls": (diff["host_send_calls"] + diff["host_recv_calls"]) / packets,
-            "epolls": diff["epoll_calls"] / packets,
-            "notified": notified / packets,
-            "payload": payload / packets,
-            "busy_cycles": diff["busy_cycles"] / packets,
-            "lcore_cpu_ns": lcores_cpu_ns(result)}
+    return {
+        "copies": diff["guest_copied_bytes"] / payload if payload else None,
+        "calls": (diff["host_send_calls"] + diff["host_recv_calls"]) / packets,
+        "epolls": diff["epoll_calls"] / packets,
+        "notified": notified / packets,
+        "payload": payload / packets,
+        "busy_cycles": diff["busy_cycles"] / packets,
+        "lcore_cpu_ns": lcores_cpu_ns(result),
+    }
 
 
 def nb_packets(stats):
@@ -114,6 +121,7 @@ def memory(pid):
 
 
 # ---- instructions ----
+
 
 def calls(path):
     """(caller, callee) → [number of calls, instructions with all that the callee calls]."""
@@ -157,19 +165,22 @@ def work(found, empty_cost):
     empty = polls - found.get((POLL, POLL_FOUND), [0])[0]
     if polls == 0 or empty == polls:
         raise ValueError(f"{POLL} or its call of {POLL_FOUND} is not in callgrind's result")
-    return sum(called(found, function)[1] for function in DATA_PATH) - empty * empty_cost - \
-        called(found, SET_ASIDE)[1]
+    return (
+        sum(called(found, function)[1] for function in DATA_PATH)
+        - empty * empty_cost
+        - called(found, SET_ASIDE)[1]
+    )
 
 
 def callgrind(bench, daemon, name, args, app_options=()):
     """Runs the daemon under callgrind. Returns its calls and the telemetry at the end."""
     out = bench.folder / "callgrind.out"
-    backend = daemon(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}"],
-                     app_options)
+    backend = daemon(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}"], app_options)
     try:
         backend.start()
-        bench.pktgen(("callgrind", name),
-                     [*args.split(), *backend.guest_args(2), "--stall=60"], COUNT_S)
+        bench.pktgen(
+            ("callgrind", name), [*args.split(), *backend.guest_args(2), "--stall=60"], COUNT_S
+        )
         stats = totals(backend.telemetry_path())
     finally:
         backend.stop()

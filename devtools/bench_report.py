@@ -32,6 +32,7 @@ plot "-" using 1:2 with linespoints lw 2 pt 7 title "dpdk-vsockd", \\
 
 # ---- figures ----
 
+
 def number(value):
     return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
 
@@ -88,8 +89,11 @@ def ratio(results, row, subject):
 
 def percent(results, row, subject=OURS):
     """CPU of the back end in percent of one."""
-    shares = [{"share": 100 * x["backend_cpu"]["seconds"] / x["seconds"]}
-              for x in results.get((row.name, subject), []) if "backend_cpu" in x]
+    shares = [
+        {"share": 100 * x["backend_cpu"]["seconds"] / x["seconds"]}
+        for x in results.get((row.name, subject), [])
+        if "backend_cpu" in x
+    ]
     return median({0: shares}, 0, ["share"])
 
 
@@ -98,8 +102,9 @@ def cpu(results, row, subject):
         return or_nothing(lambda value: f"{number(value)} %", percent(results, row, subject))
     if row.latency:
         return ""
-    return or_nothing(nanoseconds,
-                      median(results, (row.name, subject), ["backend_cpu", f"ns_per_{row.cpu}"]))
+    return or_nothing(
+        nanoseconds, median(results, (row.name, subject), ["backend_cpu", f"ns_per_{row.cpu}"])
+    )
 
 
 def burst_ns(results, row):
@@ -118,6 +123,7 @@ def memory_each(results, row):
 
 
 # ---- targets: each gives the figure, its limit, and how both are told; or None ----
+
 
 def against_limit(value, limit, form):
     return None if value is None or limit is None else (value, limit, form)
@@ -141,28 +147,37 @@ def p99_limit(results, row, target):
 
 AT_LEAST = {
     "raw": lambda results, row, target: against_limit(
-        ratio(results, row, "raw"), target.limit, times),
+        ratio(results, row, "raw"), target.limit, times
+    ),
     "alone": lambda results, row, target: against_limit(
-        ratio(results, row, "alone"), target.limit, times),
+        ratio(results, row, "alone"), target.limit, times
+    ),
 }
 AT_MOST = {
     "lcore": lambda results, row, target: against_limit(
-        lcore_ns(results, row), target.limit, nanoseconds),
+        lcore_ns(results, row), target.limit, nanoseconds
+    ),
     "memcpy": lambda results, row, target: against_limit(
-        lcore_ns(results, row), memcpy_limit(results, row), nanoseconds),
+        lcore_ns(results, row), memcpy_limit(results, row), nanoseconds
+    ),
     "raw_plus": lambda results, row, target: against_limit(
-        median(results, (row.name, OURS), P50), raw_plus_limit(results, row, target),
-        nanoseconds),
+        median(results, (row.name, OURS), P50), raw_plus_limit(results, row, target), nanoseconds
+    ),
     "p50": lambda results, row, target: against_limit(
-        median(results, (row.name, OURS), P50), target.limit, nanoseconds),
+        median(results, (row.name, OURS), P50), target.limit, nanoseconds
+    ),
     "p99": lambda results, row, target: against_limit(
-        median(results, (row.name, OURS), P99), target.limit, nanoseconds),
+        median(results, (row.name, OURS), P99), target.limit, nanoseconds
+    ),
     "p99_alone": lambda results, row, target: against_limit(
-        median(results, (row.name, OURS), P99), p99_limit(results, row, target), nanoseconds),
+        median(results, (row.name, OURS), P99), p99_limit(results, row, target), nanoseconds
+    ),
     "percent": lambda results, row, target: against_limit(
-        percent(results, row), target.limit, lambda value: f"{number(value)} %"),
+        percent(results, row), target.limit, lambda value: f"{number(value)} %"
+    ),
     "memory": lambda results, row, target: against_limit(
-        memory_each(results, row), target.limit, size),
+        memory_each(results, row), target.limit, size
+    ),
 }
 
 
@@ -177,12 +192,15 @@ def met(results, row):
             continue
         value, limit, form = judged
         reached = value >= limit if least else value <= limit
-        words.append(f"{'yes' if reached else '**no**'}: {form(value)} "
-                     f"({'≥' if least else '≤'} {form(limit)})")
+        words.append(
+            f"{'yes' if reached else '**no**'}: {form(value)} "
+            f"({'≥' if least else '≤'} {form(limit)})"
+        )
     return "; ".join(words)
 
 
 # ---- tables ----
+
 
 def markdown(header, lines):
     if not lines:
@@ -196,9 +214,19 @@ def wanted(row):
 
 
 def main_table(results, rows):
-    lines = [[row.title, figure(results, row, "raw"), figure(results, row, OURS),
-              or_nothing(times, ratio(results, row, "raw")), cpu(results, row, OURS),
-              wanted(row), met(results, row)] for row in rows if not row.alone]
+    lines = [
+        [
+            row.title,
+            figure(results, row, "raw"),
+            figure(results, row, OURS),
+            or_nothing(times, ratio(results, row, "raw")),
+            cpu(results, row, OURS),
+            wanted(row),
+            met(results, row),
+        ]
+        for row in rows
+        if not row.alone
+    ]
     return markdown(["", "raw Unix socket", OURS, "of raw", "CPU each", "target", "met"], lines)
 
 
@@ -210,14 +238,35 @@ def beside_table(results, rows):
         told = or_nothing(nanoseconds, burst_ns(results, row)) if row.latency else ""
         times_ns = ["", ""]
         if not row.latency and row.beside:
-            times_ns = [or_nothing(nanoseconds, lcore_ns(results, row, subject))
-                        for subject in ("alone counts", "counts")]
-        lines.append([row.title, figure(results, row, "alone"), figure(results, row, OURS),
-                      or_nothing(times, ratio(results, row, "alone")),
-                      " / ".join(times_ns) if all(times_ns) else "", told, wanted(row),
-                      met(results, row)])
-    return markdown(["something beside it", "alone", "beside it", "of alone",
-                     "lcore time per packet", "a burst", "target", "met"], lines)
+            times_ns = [
+                or_nothing(nanoseconds, lcore_ns(results, row, subject))
+                for subject in ("alone counts", "counts")
+            ]
+        lines.append(
+            [
+                row.title,
+                figure(results, row, "alone"),
+                figure(results, row, OURS),
+                or_nothing(times, ratio(results, row, "alone")),
+                " / ".join(times_ns) if all(times_ns) else "",
+                told,
+                wanted(row),
+                met(results, row),
+            ]
+        )
+    return markdown(
+        [
+            "something beside it",
+            "alone",
+            "beside it",
+            "of alone",
+            "lcore time per packet",
+            "a burst",
+            "target",
+            "met",
+        ],
+        lines,
+    )
 
 
 def memory_table(results, rows):
@@ -227,12 +276,30 @@ def memory_table(results, rows):
         if not found:
             continue
         conns = found[0]["alone"] is not None
-        lines.append([row.title, str(row.guests), f"{row.nb_conns:,}", size(found[0]["start"]),
-                      size(found[0]["alone"]) if conns else "–", size(found[0]["full"]),
-                      f"{size(memory_each(results, row))} per "
-                      f"{'connection' if conns else 'guest with its connection'}"])
-    return markdown(["resident memory, without the guests'", "guests", "connections", "no guest",
-                     "guests, one connection", "all open", "each"], lines)
+        lines.append(
+            [
+                row.title,
+                str(row.guests),
+                f"{row.nb_conns:,}",
+                size(found[0]["start"]),
+                size(found[0]["alone"]) if conns else "–",
+                size(found[0]["full"]),
+                f"{size(memory_each(results, row))} per "
+                f"{'connection' if conns else 'guest with its connection'}",
+            ]
+        )
+    return markdown(
+        [
+            "resident memory, without the guests'",
+            "guests",
+            "connections",
+            "no guest",
+            "guests, one connection",
+            "all open",
+            "each",
+        ],
+        lines,
+    )
 
 
 def other_table(bench, rows, name, notes):
@@ -253,18 +320,43 @@ def other_table(bench, rows, name, notes):
         judged = ""
         if row.peer:
             judged = "–" if each is None else "yes" if each >= row.peer else "**no**"
-        lines.append([row.title, figure(results, row, OURS), cell, or_nothing(times, each),
-                      cpu(results, row, OURS), cpu(results, row, name),
-                      f"≥ {row.peer:g} ×" if row.peer else "", judged])
-    return markdown([f"against {name}", OURS, name, "ours / other", "CPU each, ours",
-                     "CPU each, other", "target", "met"], lines)
+        lines.append(
+            [
+                row.title,
+                figure(results, row, OURS),
+                cell,
+                or_nothing(times, each),
+                cpu(results, row, OURS),
+                cpu(results, row, name),
+                f"≥ {row.peer:g} ×" if row.peer else "",
+                judged,
+            ]
+        )
+    return markdown(
+        [
+            f"against {name}",
+            OURS,
+            name,
+            "ours / other",
+            "CPU each, ours",
+            "CPU each, other",
+            "target",
+            "met",
+        ],
+        lines,
+    )
 
 
 def footnotes(notes):
     if not notes:
         return ""
-    return "\n".join(["Missing or not of all rounds (what failed twice was not tried again):",
-                      "", *(f"- {note}" for note in notes)])
+    return "\n".join(
+        [
+            "Missing or not of all rounds (what failed twice was not tried again):",
+            "",
+            *(f"- {note}" for note in notes),
+        ]
+    )
 
 
 def limits_table(results):
@@ -285,13 +377,30 @@ def counts_table(results, rows):
         if row.own or row.cpu != "packet" or row.latency or key not in results:
             continue
         instructions = results.get((row.name, "instructions"))
-        lines.append([row.title, or_nothing(nanoseconds, lcore_ns(results, row)),
-                      or_nothing("{:.2f}".format, median(results, key, ["copies"]), "–"),
-                      *(or_nothing("{:.4f}".format, median(results, key, [name]))
-                        for name in ("calls", "epolls", "notified")),
-                      f"{instructions[0]:.0f}" if instructions else ""])
-    return markdown(["per packet, counted by the daemon", "lcore time", "copies per byte",
-                     "sendmsg, readv", "epoll", "notifications", "instructions"], lines)
+        lines.append(
+            [
+                row.title,
+                or_nothing(nanoseconds, lcore_ns(results, row)),
+                or_nothing("{:.2f}".format, median(results, key, ["copies"]), "–"),
+                *(
+                    or_nothing("{:.4f}".format, median(results, key, [name]))
+                    for name in ("calls", "epolls", "notified")
+                ),
+                f"{instructions[0]:.0f}" if instructions else "",
+            ]
+        )
+    return markdown(
+        [
+            "per packet, counted by the daemon",
+            "lcore time",
+            "copies per byte",
+            "sendmsg, readv",
+            "epoll",
+            "notifications",
+            "instructions",
+        ],
+        lines,
+    )
 
 
 INTRODUCTION = """\
@@ -309,13 +418,25 @@ OTHERS = "; what passes another back end is counted, but not compared"
 def report(bench, rows, names, seconds):
     options, results, notes = bench.options, bench.results, []
     others = [name for name in names if name != OURS]
-    words = [INTRODUCTION.format(
-        rounds=options.rounds, seconds=options.seconds, date=time.strftime("%Y-%m-%d"),
-        minutes=seconds / 60, ours=OURS, others=OTHERS if others else "")]
-    tables = [main_table(results, rows), beside_table(results, rows),
-              *(other_table(bench, rows, name, notes) for name in others),
-              footnotes(notes), memory_table(results, rows), limits_table(results),
-              counts_table(results, rows)]
+    words = [
+        INTRODUCTION.format(
+            rounds=options.rounds,
+            seconds=options.seconds,
+            date=time.strftime("%Y-%m-%d"),
+            minutes=seconds / 60,
+            ours=OURS,
+            others=OTHERS if others else "",
+        )
+    ]
+    tables = [
+        main_table(results, rows),
+        beside_table(results, rows),
+        *(other_table(bench, rows, name, notes) for name in others),
+        footnotes(notes),
+        memory_table(results, rows),
+        limits_table(results),
+        counts_table(results, rows),
+    ]
     return "\n\n".join(words + [table for table in tables if table])
 
 
@@ -327,12 +448,12 @@ def plots(results, folder):
     folder.mkdir(parents=True, exist_ok=True)
     for scenario, title, raw in SWEEPS:
         path = folder / f"{scenario}.svg"
-        script = GNUPLOT.format(out=path, title=title,
-                                raw="raw Unix socket" if "raw" in raw else "memcpy alone")
+        script = GNUPLOT.format(
+            out=path, title=title, raw="raw Unix socket" if "raw" in raw else "memcpy alone"
+        )
         for subject in (OURS, "raw"):
             for length in SWEEP_SIZES:
-                value = median(results, (f"sweep-{scenario}-{length}", subject),
-                               ["bytes_per_s"])
+                value = median(results, (f"sweep-{scenario}-{length}", subject), ["bytes_per_s"])
                 script += f"{length} {(value or 0) / 1e9}\n"
             script += "e\n"
         subprocess.run(["gnuplot"], input=script, text=True, check=True)

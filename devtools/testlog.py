@@ -12,12 +12,19 @@ import json
 import re
 import sys
 
-PASSED = {'OK', 'EXPECTEDFAIL'}
-SKIPPED = {'SKIP', 'IGNORED'}
-PYTEST_LAST_LINE = re.compile(r'^=+ (.*) in [0-9.]+s.* =+$|^(\d+ \w+.*) in [0-9.]+s', re.MULTILINE)
-PYTEST_COUNT = re.compile(r'(\d+) (passed|failed|errors?|skipped|xfailed|xpassed)\b')
-PYTEST_FIELD = {'passed': 0, 'xfailed': 0, 'failed': 1, 'error': 1, 'errors': 1, 'xpassed': 1,
-                'skipped': 2}
+PASSED = {"OK", "EXPECTEDFAIL"}
+SKIPPED = {"SKIP", "IGNORED"}
+PYTEST_LAST_LINE = re.compile(r"^=+ (.*) in [0-9.]+s.* =+$|^(\d+ \w+.*) in [0-9.]+s", re.MULTILINE)
+PYTEST_COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed)\b")
+PYTEST_FIELD = {
+    "passed": 0,
+    "xfailed": 0,
+    "failed": 1,
+    "error": 1,
+    "errors": 1,
+    "xpassed": 1,
+    "skipped": 2,
+}
 
 
 def pytest_counts(output):
@@ -33,8 +40,8 @@ def pytest_counts(output):
 
 def count(test):
     """[passed, failed, skipped] of one test of meson, whose own verdict always stands."""
-    result = test['result']
-    counts = pytest_counts(test.get('stdout') or '')
+    result = test["result"]
+    counts = pytest_counts(test.get("stdout") or "")
     if result in SKIPPED:
         return [0, 0, max(1, counts[2] if counts else 0)]
     if result in PASSED:
@@ -47,36 +54,38 @@ def count(test):
 def tail(text, nb_lines):
     lines = text.rstrip().splitlines()
     if len(lines) > nb_lines:
-        lines = [f'[{len(lines) - nb_lines} lines before]'] + lines[-nb_lines:]
-    return ''.join(f'    {line}\n' for line in lines)
+        lines = [f"[{len(lines) - nb_lines} lines before]"] + lines[-nb_lines:]
+    return "".join(f"    {line}\n" for line in lines)
 
 
 def report(test, counts, nb_lines, out):
     """What a reader needs to know about a test that did not simply pass."""
-    name = test['name'].split(':', 1)[-1]  # without the project
-    stdout, stderr = test.get('stdout') or '', test.get('stderr') or ''
+    name = test["name"].split(":", 1)[-1]  # without the project
+    stdout, stderr = test.get("stdout") or "", test.get("stderr") or ""
     if counts[1]:
-        out.write(f"  {name}: {test['result']}, exit status {test.get('returncode')}, "
-                  f"{test.get('duration', 0):.1f} s\n")
-        for stream, text in (('stdout', stdout), ('stderr', stderr)):
+        out.write(
+            f"  {name}: {test['result']}, exit status {test.get('returncode')}, "
+            f"{test.get('duration', 0):.1f} s\n"
+        )
+        for stream, text in (("stdout", stdout), ("stderr", stderr)):
             if text.strip():
-                out.write(f'   {stream}:\n' + tail(text, nb_lines))
-    elif test['result'] in SKIPPED:
-        lines = (stderr.strip() or stdout.strip() or 'no reason given').splitlines()
+                out.write(f"   {stream}:\n" + tail(text, nb_lines))
+    elif test["result"] in SKIPPED:
+        lines = (stderr.strip() or stdout.strip() or "no reason given").splitlines()
         out.write(f"  {name}: skipped: {lines[-1]}\n")
     elif counts[2]:
-        for line in re.findall(r'^SKIPPED .*', stdout, re.MULTILINE) or ['(pytest -rs says why)']:
+        for line in re.findall(r"^SKIPPED .*", stdout, re.MULTILINE) or ["(pytest -rs says why)"]:
             out.write(f"  {name}: {line}\n")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--lines', type=int, default=60, help='lines of each log (default 60)')
-    parser.add_argument('log', help='testlog.json')
+    parser.add_argument("--lines", type=int, default=60, help="lines of each log (default 60)")
+    parser.add_argument("log", help="testlog.json")
     args = parser.parse_args()
 
     total = [0, 0, 0]
-    with open(args.log, encoding='utf-8', errors='replace') as log:
+    with open(args.log, encoding="utf-8", errors="replace") as log:
         for line in log:
             test = json.loads(line)
             counts = count(test)
@@ -85,5 +94,5 @@ def main():
     print(*total)
 
 
-if __name__ == '__main__':
+if __name__ == "__main__":
     main()

@@ -16,9 +16,15 @@ import sys
 import time
 
 PAGE_LEN = 32
-RATES = (('started', 'start/s'), ('completed', 'done/s'), ('cpu_hogs', 'hogs/s'),
-         ('blocked', 'blk/s'), ('woken', 'woken/s'), ('mayday', 'mayday/s'),
-         ('rescued', 'resc/s'))
+RATES = (
+    ("started", "start/s"),
+    ("completed", "done/s"),
+    ("cpu_hogs", "hogs/s"),
+    ("blocked", "blk/s"),
+    ("woken", "woken/s"),
+    ("mayday", "mayday/s"),
+    ("rescued", "resc/s"),
+)
 
 
 class Telemetry:
@@ -29,19 +35,19 @@ class Telemetry:
         self.sock.settimeout(10)
         self.sock.connect(path)
         info = json.loads(self.sock.recv(1024))
-        self.max_len = info['max_output_len']
+        self.max_len = info["max_output_len"]
 
     def ask(self, command):
         """The answer to one command."""
         self.sock.send(command.encode())
         answer = json.loads(self.sock.recv(self.max_len))
-        return answer[command.split(',')[0]]
+        return answer[command.split(",")[0]]
 
     def ask_all(self, command):
         """All pages of a list."""
         result = []
         while True:
-            page = self.ask(f'{command},{len(result)}') or {}
+            page = self.ask(f"{command},{len(result)}") or {}
             result += [page[key] for key in sorted(page, key=int)]
             if len(page) < PAGE_LEN:
                 return result
@@ -49,23 +55,23 @@ class Telemetry:
 
 def socket_path(prefix):
     """Where a process with this --file-prefix has its telemetry."""
-    base = '/var/run'
+    base = "/var/run"
     if os.getuid() != 0:
-        base = os.environ.get('XDG_RUNTIME_DIR', '/tmp')
-    base = os.environ.get('RUNTIME_DIRECTORY', base)
-    return os.path.join(base, 'dpdk', prefix, 'dpdk_telemetry.v2')
+        base = os.environ.get("XDG_RUNTIME_DIR", "/tmp")
+    base = os.environ.get("RUNTIME_DIRECTORY", base)
+    return os.path.join(base, "dpdk", prefix, "dpdk_telemetry.v2")
 
 
 def by_name(wqs):
     """Workqueues by name; equal names are added up."""
     result = {}
     for wq in wqs:
-        if wq['name'] not in result:
-            result[wq['name']] = dict(wq)
+        if wq["name"] not in result:
+            result[wq["name"]] = dict(wq)
             continue
         for key, value in wq.items():
-            if isinstance(value, int) and key not in ('flags', 'max_active'):
-                result[wq['name']][key] += value
+            if isinstance(value, int) and key not in ("flags", "max_active"):
+                result[wq["name"]][key] += value
     return result
 
 
@@ -74,11 +80,11 @@ def rates(before, after, seconds):
     result = {}
     for name, new in after.items():
         old = before.get(name, {})
-        row = {'in_flight': new['in_flight'], 'delayed': new['delayed']}
+        row = {"in_flight": new["in_flight"], "delayed": new["delayed"]}
         for key, _ in RATES:
             # A workqueue may have gone and come back under its name.
             row[key] = max(0, new[key] - old.get(key, 0)) / seconds
-        row['cpu_percent'] = max(0, new['cpu_us'] - old.get('cpu_us', 0)) / seconds / 1e4
+        row["cpu_percent"] = max(0, new["cpu_us"] - old.get("cpu_us", 0)) / seconds / 1e4
         result[name] = row
     return result
 
@@ -86,10 +92,10 @@ def rates(before, after, seconds):
 def print_rates(table, out):
     """One line per workqueue."""
     head = f'{"workqueue":24} {"infl":>6} {"timer":>6} {"CPU%":>6}'
-    print(head + ''.join(f' {title:>9}' for _, title in RATES), file=out)
+    print(head + "".join(f" {title:>9}" for _, title in RATES), file=out)
     for name, row in sorted(table.items()):
         line = f'{name:24.24} {row["in_flight"]:6} {row["delayed"]:6} {row["cpu_percent"]:6.1f}'
-        print(line + ''.join(f' {row[key]:9.1f}' for key, _ in RATES), file=out)
+        print(line + "".join(f" {row[key]:9.1f}" for key, _ in RATES), file=out)
     print(file=out, flush=True)
 
 
@@ -100,24 +106,24 @@ def print_rows(rows, out):
     keys = list(rows[0])
     widths = [max(len(str(row[key])) for row in rows + [dict(zip(keys, keys))]) for key in keys]
     for row in [dict(zip(keys, keys))] + rows:
-        print(' '.join(f'{str(row[key]):>{width}}' for key, width in zip(keys, widths)), file=out)
+        print(" ".join(f"{str(row[key]):>{width}}" for key, width in zip(keys, widths)), file=out)
 
 
 def matching(wqs, patterns):
     """Those whose names match one of the patterns; all without patterns."""
     if not patterns:
         return wqs
-    return [wq for wq in wqs if any(re.search(p, wq['name']) for p in patterns)]
+    return [wq for wq in wqs if any(re.search(p, wq["name"]) for p in patterns)]
 
 
 def watch(telemetry, args, out):
     """Rates, every interval."""
-    before = by_name(matching(telemetry.ask_all('/wq/list'), args.workqueue))
+    before = by_name(matching(telemetry.ask_all("/wq/list"), args.workqueue))
     then = time.monotonic()
     left = args.count
     while left is None or left > 0:
         time.sleep(args.interval)
-        after = by_name(matching(telemetry.ask_all('/wq/list'), args.workqueue))
+        after = by_name(matching(telemetry.ask_all("/wq/list"), args.workqueue))
         now = time.monotonic()
         table = rates(before, after, now - then)
         if args.json:
@@ -131,18 +137,18 @@ def watch(telemetry, args, out):
 
 def parse(argv):
     """Command line."""
-    parser = argparse.ArgumentParser(description='workqueues of a running dpdk-vsockd')
-    parser.add_argument('-f', '--file-prefix', default='rte', help='of the process; default rte')
-    parser.add_argument('-s', '--socket', help='telemetry socket, instead of --file-prefix')
-    parser.add_argument('-i', '--interval', type=float, default=1.0, help='seconds')
-    parser.add_argument('-n', '--count', type=int, help='how often; default: for ever')
-    parser.add_argument('-j', '--json', action='store_true', help='one JSON object a time')
-    parser.add_argument('-p', '--pools', action='store_true', help='list the pools, once')
-    parser.add_argument('-w', '--workers', action='store_true', help='list the workers, once')
-    parser.add_argument('workqueue', nargs='*', help='regular expressions; default: all')
+    parser = argparse.ArgumentParser(description="workqueues of a running dpdk-vsockd")
+    parser.add_argument("-f", "--file-prefix", default="rte", help="of the process; default rte")
+    parser.add_argument("-s", "--socket", help="telemetry socket, instead of --file-prefix")
+    parser.add_argument("-i", "--interval", type=float, default=1.0, help="seconds")
+    parser.add_argument("-n", "--count", type=int, help="how often; default: for ever")
+    parser.add_argument("-j", "--json", action="store_true", help="one JSON object a time")
+    parser.add_argument("-p", "--pools", action="store_true", help="list the pools, once")
+    parser.add_argument("-w", "--workers", action="store_true", help="list the workers, once")
+    parser.add_argument("workqueue", nargs="*", help="regular expressions; default: all")
     args = parser.parse_args(argv)
     if args.interval <= 0:
-        parser.error('--interval must be positive')
+        parser.error("--interval must be positive")
     return args
 
 
@@ -154,7 +160,7 @@ def main(argv):
         telemetry = Telemetry(path)
         if not args.pools and not args.workers:
             watch(telemetry, args, sys.stdout)
-        for wanted, command in ((args.pools, '/wq/pools'), (args.workers, '/wq/workers')):
+        for wanted, command in ((args.pools, "/wq/pools"), (args.workers, "/wq/workers")):
             if not wanted:
                 continue
             rows = telemetry.ask_all(command)
@@ -163,12 +169,12 @@ def main(argv):
             else:
                 print_rows(rows, sys.stdout)
     except (OSError, KeyError, ValueError) as error:
-        print(f'dpdk-wq-monitor: {path}: {error}', file=sys.stderr)
+        print(f"dpdk-wq-monitor: {path}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         pass
     return 0
 
 
-if __name__ == '__main__':
+if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

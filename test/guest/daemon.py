@@ -23,10 +23,14 @@ class Daemon(daemon.Daemon):
         # The main lcore has the first CPU, those that poll share the second one.
         cpus = sorted(os.sched_getaffinity(0))
         polled = cpus[min(1, len(cpus) - 1)]
-        eal = ','.join([f'0@{cpus[0]}'] + [f'{i}@{polled}' for i in range(1, lcores)])
-        super().__init__(cids=[port.cid for port in ports], program=binary,
-                         port_args={port.cid: port.devargs for port in ports},
-                         eal=('--lcores', eal), log=os.path.join(workdir, 'daemon.log'))
+        eal = ",".join([f"0@{cpus[0]}"] + [f"{i}@{polled}" for i in range(1, lcores)])
+        super().__init__(
+            cids=[port.cid for port in ports],
+            program=binary,
+            port_args={port.cid: port.devargs for port in ports},
+            eal=("--lcores", eal),
+            log=os.path.join(workdir, "daemon.log"),
+        )
         self.log = self.stderr_path
         self.uds = {cid: port.uds for cid, port in self.ports.items()}
 

@@ -21,16 +21,16 @@ BLOCK = 16 << 20
 MESSAGE_MAX = 1 << 20
 POLLRDHUP = 0x2000
 
-SHUT = {'rd': socket.SHUT_RD, 'wr': socket.SHUT_WR, 'rdwr': socket.SHUT_RDWR}
+SHUT = {"rd": socket.SHUT_RD, "wr": socket.SHUT_WR, "rdwr": socket.SHUT_RDWR}
 
 
 def number(text):
-    unit = {'K': 1 << 10, 'M': 1 << 20}.get(text[-1])
+    unit = {"K": 1 << 10, "M": 1 << 20}.get(text[-1])
     return int(text[:-1], 0) * unit if unit else int(text, 0)
 
 
 def chunk_range(text):
-    low, _, high = text.partition('-')
+    low, _, high = text.partition("-")
     return number(low), number(high or low)
 
 
@@ -38,7 +38,7 @@ def now_us():
     return time.monotonic_ns() // 1000
 
 
-def uds_connect(uds, port, kind=socket.SOCK_STREAM, timeout=STEP_TIMEOUT, early=b''):
+def uds_connect(uds, port, kind=socket.SOCK_STREAM, timeout=STEP_TIMEOUT, early=b""):
     """Connect to `port` of the guest behind `uds`; the socket and the port that "OK" names.
 
     `early` is sent together with CONNECT. Refused: ConnectionRefusedError.
@@ -46,21 +46,21 @@ def uds_connect(uds, port, kind=socket.SOCK_STREAM, timeout=STEP_TIMEOUT, early=
     sock = socket.socket(socket.AF_UNIX, kind)
     sock.settimeout(timeout)
     try:
-        sock.connect(uds if kind == socket.SOCK_STREAM else uds + '_seqpacket')
-        sock.sendall(b'CONNECT %d\n' % port + early)
-        answer = b''
+        sock.connect(uds if kind == socket.SOCK_STREAM else uds + "_seqpacket")
+        sock.sendall(b"CONNECT %d\n" % port + early)
+        answer = b""
         if kind == socket.SOCK_SEQPACKET:
             answer = sock.recv(64)
         else:
-            while not answer.endswith(b'\n') and len(answer) < 32:
+            while not answer.endswith(b"\n") and len(answer) < 32:
                 byte = sock.recv(1)
                 if not byte:
                     break
                 answer += byte
         if not answer:
-            raise ConnectionRefusedError(errno.ECONNREFUSED, 'closed without OK')
-        if not answer.startswith(b'OK ') or not answer.endswith(b'\n'):
-            raise PartyError(f'the answer to CONNECT is {answer!r}')
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "closed without OK")
+        if not answer.startswith(b"OK ") or not answer.endswith(b"\n"):
+            raise PartyError(f"the answer to CONNECT is {answer!r}")
         return sock, int(answer[3:])
     except BaseException:
         sock.close()
@@ -79,28 +79,28 @@ class HostJob(Job):
         self.thread = threading.Thread(target=self.main, daemon=True)
 
     def main(self):
-        status = 'status=0'
+        status = "status=0"
         for text in self.steps:
-            may_fail, text = text.startswith('?'), text.lstrip('?')
+            may_fail, text = text.startswith("?"), text.lstrip("?")
             verb, *args = text.split()
             self.start_us = now_us()
             try:
-                keys = getattr(self, 'do_' + verb.replace('-', '_'))(*args) or {}
+                keys = getattr(self, "do_" + verb.replace("-", "_"))(*args) or {}
                 self.report(verb, True, **keys)
             except TimeoutError:
-                self.report(verb, False, errno='ETIMEDOUT')
+                self.report(verb, False, errno="ETIMEDOUT")
             except OSError as e:
                 self.report(verb, False, errno=errno.errorcode.get(e.errno, str(e.errno)))
             except Exception as e:  # whatever it is, the test has to hear of it
                 self.out.append(repr(e))
-                status = 'status=2'
+                status = "status=2"
                 break
             if not self.replies[-1].ok and not may_fail:
-                status = 'status=1'
+                status = "status=1"
                 break
-        self.drop('sock')
-        self.drop('listener')
-        self.party.update(setattr, self, 'exit', status)
+        self.drop("sock")
+        self.drop("listener")
+        self.party.update(setattr, self, "exit", status)
 
     def report(self, verb, ok, **keys):
         reply = Reply(verb, ok, [])
@@ -116,43 +116,44 @@ class HostJob(Job):
     # -- steps, as in agent_sock.c
 
     def do_socket(self, kind):
-        self.kind = {'stream': socket.SOCK_STREAM, 'seqpacket': socket.SOCK_SEQPACKET}[kind]
+        self.kind = {"stream": socket.SOCK_STREAM, "seqpacket": socket.SOCK_SEQPACKET}[kind]
 
-    def do_listen(self, port, backlog='16'):
+    def do_listen(self, port, backlog="16"):
         port = number(port)
         if port == 0:
-            raise PartyError('the host has no free ports to choose from')
-        self.drop('listener')
+            raise PartyError("the host has no free ports to choose from")
+        self.drop("listener")
         path = self.party.listen_path(port)
         if os.path.exists(path):
             os.unlink(path)
         self.listener = socket.socket(socket.AF_UNIX, self.kind)
         self.listener.bind(path)
         self.listener.listen(number(backlog))
-        return {'port': port}
+        return {"port": port}
 
     def do_accept(self, ms=None):
-        self.drop('sock')
+        self.drop("sock")
         self.listener.settimeout(STEP_TIMEOUT if ms is None else number(ms) / 1000)
         self.sock, _ = self.listener.accept()
         self.sock.settimeout(STEP_TIMEOUT)
-        return {'cid': self.party.peer_cid}
+        return {"cid": self.party.peer_cid}
 
     def do_connect(self, cid, port, ms=None):
-        self.drop('sock')
+        self.drop("sock")
         timeout = STEP_TIMEOUT if ms is None else number(ms) / 1000
-        self.sock, local = uds_connect(self.party.uds[number(cid)], number(port), self.kind,
-                                       timeout)
-        return {'port': local}
+        self.sock, local = uds_connect(
+            self.party.uds[number(cid)], number(port), self.kind, timeout
+        )
+        return {"port": local}
 
     def do_churn(self, cid, port, count):
         for i in range(number(count)):
             sock, _ = uds_connect(self.party.uds[number(cid)], number(port), self.kind)
             with sock:
-                sock.sendall(b'%08d' % i)
-                if sock.recv(8, socket.MSG_WAITALL) != b'%08d' % i:
-                    raise OSError(errno.EPROTO, 'wrong echo')
-        return {'count': number(count)}
+                sock.sendall(b"%08d" % i)
+                if sock.recv(8, socket.MSG_WAITALL) != b"%08d" % i:
+                    raise OSError(errno.EPROTO, "wrong echo")
+        return {"count": number(count)}
 
     def do_serve(self, count):
         failed = []
@@ -164,7 +165,7 @@ class HostJob(Job):
             threads[-1].start()
         for thread in threads:
             thread.join()
-        return {'count': number(count), 'failed': len(failed)}
+        return {"count": number(count), "failed": len(failed)}
 
     def serve_one(self, sock, failed):
         with sock:
@@ -176,10 +177,10 @@ class HostJob(Job):
 
     def do_shut(self, how):
         self.sock.shutdown(SHUT[how])
-        return {'how': how}
+        return {"how": how}
 
     def do_close(self):
-        self.drop('sock')
+        self.drop("sock")
 
     def do_gone(self, ms):
         poll = select.poll()
@@ -187,10 +188,10 @@ class HostJob(Job):
         events = poll.poll(number(ms))
         if not events:
             raise TimeoutError
-        return {'revents': events[0][1]}
+        return {"revents": events[0][1]}
 
     def do_wait(self, ms=None):
-        self.party.update(setattr, self, 'waiting', self.waiting + 1)
+        self.party.update(setattr, self, "waiting", self.waiting + 1)
         if not self.goes.acquire(timeout=STEP_TIMEOUT if ms is None else number(ms) / 1000):
             raise TimeoutError
 
@@ -199,7 +200,7 @@ class HostJob(Job):
 
     # -- steps, as in agent_data.c
 
-    def do_send(self, size, seed, chunk=None, pace_us='0'):
+    def do_send(self, size, seed, chunk=None, pace_us="0"):
         low, high = chunk_range(chunk) if chunk else (CHUNK, CHUNK)
         rng = random.Random(number(seed))
         digest = Digest()
@@ -213,7 +214,7 @@ class HostJob(Job):
             parts = []
             pos = 0
             while pos < len(block):
-                parts.append(block[pos:pos + rng.randint(low, high)])
+                parts.append(block[pos : pos + rng.randint(low, high)])
                 digest.add_length(parts[-1])
                 pos += len(parts[-1])
             start_us = now_us()
@@ -226,15 +227,20 @@ class HostJob(Job):
 
     @staticmethod
     def flow_keys(digest, done, io_us):
-        return {'bytes': done, 'digest': digest.data, 'io_us': io_us,
-                'calls': digest.nb_calls, 'lens': digest.lens}
+        return {
+            "bytes": done,
+            "digest": digest.data,
+            "io_us": io_us,
+            "calls": digest.nb_calls,
+            "lens": digest.lens,
+        }
 
     def do_recv(self, size, chunk=None):
-        want = None if size == 'eof' else number(size)
+        want = None if size == "eof" else number(size)
         limit = chunk_range(chunk)[1] if chunk else CHUNK
         stream = self.kind == socket.SOCK_STREAM
         digest = Digest()
-        pending = []            # hashed outside the time that is reported
+        pending = []  # hashed outside the time that is reported
         done = io_us = 0
         while want is None or done < want:
             room = limit if stream else MESSAGE_MAX
@@ -242,7 +248,7 @@ class HostJob(Job):
             if not data:
                 if want is None:
                     break
-                raise OSError(errno.ENODATA, f'end after {done} bytes')
+                raise OSError(errno.ENODATA, f"end after {done} bytes")
             if not pending:
                 start_us = now_us()
             pending.append(data)
@@ -261,8 +267,8 @@ class HostJob(Job):
         def sender():
             try:
                 keys = self.do_send(size, seed, *([chunk] if chunk else []))
-                self.report('xfer-send', True, **keys)
-                if receive == 'eof':
+                self.report("xfer-send", True, **keys)
+                if receive == "eof":
                     self.sock.shutdown(socket.SHUT_WR)
             except OSError as e:
                 failed.append(e)
@@ -290,33 +296,38 @@ class HostJob(Job):
             total += len(data)
 
     def do_echo(self):
-        return {'bytes': self.echo(self.sock)}
+        return {"bytes": self.echo(self.sock)}
 
-    def do_ping(self, count, size='1'):
+    def do_ping(self, count, size="1"):
         times = []
         for i in range(number(count)):
             out = random.Random(i).randbytes(number(size))
             start_us = now_us()
             self.sock.sendall(out)
-            data = b''
+            data = b""
             while len(data) < len(out):
                 part = self.sock.recv(len(out) - len(data))
                 if not part:
-                    raise OSError(errno.ENODATA, 'end')
+                    raise OSError(errno.ENODATA, "end")
                 data += part
             times.append(now_us() - start_us)
             if data != out:
-                raise OSError(errno.EILSEQ, 'not what was sent')
+                raise OSError(errno.EILSEQ, "not what was sent")
         times.sort()
-        return {'count': len(times), 'min_us': times[0], 'median_us': times[len(times) // 2],
-                'p99_us': times[len(times) * 99 // 100], 'max_us': times[-1]}
+        return {
+            "count": len(times),
+            "min_us": times[0],
+            "median_us": times[len(times) // 2],
+            "p99_us": times[len(times) * 99 // 100],
+            "max_us": times[-1],
+        }
 
 
 class Host:
     """The host, as seen by the guest `peer_cid`; `uds` gives the base path for each CID."""
 
     cid = HOST_CID
-    name = 'host'
+    name = "host"
 
     def __init__(self, uds, peer_cid):
         self.uds = uds
@@ -325,7 +336,7 @@ class Host:
         self.jobs = []
 
     def listen_path(self, port):
-        return f'{self.uds[self.peer_cid]}_{port}'
+        return f"{self.uds[self.peer_cid]}_{port}"
 
     def update(self, function, *args):
         with self.changed:
@@ -339,7 +350,7 @@ class Host:
             while result is None:
                 left = deadline - time.monotonic()
                 if left <= 0:
-                    raise PartyError(f'host: no {what} within {timeout} s')
+                    raise PartyError(f"host: no {what} within {timeout} s")
                 self.changed.wait(left)
                 result = condition()
             return result
@@ -362,4 +373,4 @@ class Host:
                 try:
                     sock.shutdown(socket.SHUT_RDWR)
                 except OSError:
-                    pass    # it was closed, or never connected
+                    pass  # it was closed, or never connected

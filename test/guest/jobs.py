@@ -15,7 +15,7 @@ class StepFailed(Exception):
     """A step of a job failed in the guest."""
 
     def __init__(self, job, verb, errno, keys):
-        super().__init__(f'{job.party.name}: {verb}: {errno} ({job.describe()})')
+        super().__init__(f"{job.party.name}: {verb}: {errno} ({job.describe()})")
         self.verb = verb
         self.errno = errno
         self.keys = keys
@@ -29,10 +29,10 @@ class Reply(dict):
         self.verb = verb
         self.ok = ok
         for word in words:
-            key, found, value = word.partition('=')
+            key, found, value = word.partition("=")
             if found:
-                text = key in ('digest', 'lens', 'errno')
-                self[key] = value if text or not value.lstrip('-').isdigit() else int(value)
+                text = key in ("digest", "lens", "errno")
+                self[key] = value if text or not value.lstrip("-").isdigit() else int(value)
 
 
 class Replies(list):
@@ -55,13 +55,13 @@ class Job:
         self.id = job_id
         self.steps = steps
         self.replies = Replies()
-        self.waiting = 0        # "wait" steps that were reached
+        self.waiting = 0  # "wait" steps that were reached
         self.out = []
         self.exit = None
-        self.taken = 0          # replies that step() has handed out
+        self.taken = 0  # replies that step() has handed out
 
     def describe(self):
-        return '; '.join(self.steps)
+        return "; ".join(self.steps)
 
     def go(self):
         """Let the step "wait" end."""
@@ -72,25 +72,28 @@ class Job:
 
     def step(self, verb, timeout=STEP_TIMEOUT):
         """The next reply of `verb`, waiting for it; raises StepFailed when that step failed."""
+
         def found():
             for i in range(self.taken, len(self.replies)):
                 if self.replies[i].verb == verb:
                     return i
             return None if self.exit is None else -1
 
-        i = self.party.wait_for(found, timeout, f'{verb} of ({self.describe()})')
+        i = self.party.wait_for(found, timeout, f"{verb} of ({self.describe()})")
         if i < 0:
             self.raise_failure()
-            raise PartyError(f'{self.party.name}: ended ({self.exit}) without {verb}: '
-                             f'{self.describe()}')
+            raise PartyError(
+                f"{self.party.name}: ended ({self.exit}) without {verb}: " f"{self.describe()}"
+            )
         self.taken = i + 1
         reply = self.replies[i]
         if not reply.ok:
-            raise StepFailed(self, verb, reply['errno'], reply)
+            raise StepFailed(self, verb, reply["errno"], reply)
         return reply
 
     def reached_wait(self, count=1, timeout=STEP_TIMEOUT):
         """Wait until the job stands at its `count`th step "wait"."""
+
         def found():
             return True if self.waiting >= count else None if self.exit is None else False
 
@@ -101,15 +104,16 @@ class Job:
     def raise_failure(self):
         for reply in self.replies:
             if not reply.ok:
-                raise StepFailed(self, reply.verb, reply['errno'], reply)
+                raise StepFailed(self, reply.verb, reply["errno"], reply)
 
     def wait(self, timeout=STEP_TIMEOUT, check=True):
         """Until the job is over; its replies. With `check` it must have ended well."""
-        self.party.wait_for(lambda: self.exit, timeout, f'the end of ({self.describe()})')
-        if check and self.exit != 'status=0':
+        self.party.wait_for(lambda: self.exit, timeout, f"the end of ({self.describe()})")
+        if check and self.exit != "status=0":
             self.raise_failure()
-            raise PartyError(f'{self.party.name}: {self.exit}: {self.describe()}: '
-                             + ' / '.join(self.out))
+            raise PartyError(
+                f"{self.party.name}: {self.exit}: {self.describe()}: " + " / ".join(self.out)
+            )
         return self.replies
 
 
@@ -121,31 +125,31 @@ class Digest:
 
     def __init__(self):
         self.value = 0
-        self.hash = 0xcbf29ce484222325
+        self.hash = 0xCBF29CE484222325
         self.nb_calls = 0
 
     def add_data(self, data):
         """Append `data` to the byte stream."""
-        number = int.from_bytes(data, 'big') % self.PRIME
+        number = int.from_bytes(data, "big") % self.PRIME
         self.value = (self.value * pow(256, len(data), self.PRIME) + number) % self.PRIME
 
     def add_length(self, message):
         """Count `message` as one message of its length."""
         self.nb_calls += 1
-        for byte in len(message).to_bytes(4, 'little'):
-            self.hash = ((self.hash ^ byte) * 0x100000001b3) & 0xffffffffffffffff
+        for byte in len(message).to_bytes(4, "little"):
+            self.hash = ((self.hash ^ byte) * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
 
     def add_all(self, messages):
         """Add every message of a list, and empty the list."""
-        self.add_data(b''.join(messages))
+        self.add_data(b"".join(messages))
         for message in messages:
             self.add_length(message)
         messages.clear()
 
     @property
     def data(self):
-        return f'{self.value:016x}'
+        return f"{self.value:016x}"
 
     @property
     def lens(self):
-        return f'{self.hash:016x}'
+        return f"{self.hash:016x}"

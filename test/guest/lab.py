@@ -37,7 +37,7 @@ class Machines:
             guest.end_jobs()
             if plugged:
                 guest.unplug_vsock(0)
-            guest.run('sh true', timeout=20)
+            guest.run("sh true", timeout=20)
             self.idle.append(guest)
         except (OSError, PartyError, StepFailed):
             guest.close()
@@ -51,14 +51,15 @@ class Machines:
 class Lab:
     """Everything that a test of the daemon with guests needs."""
 
-    def __init__(self, binary, image, kernels, workdir, ports=None, devices=None,
-                 lcores=2, machines=None):
+    def __init__(
+        self, binary, image, kernels, workdir, ports=None, devices=None, lcores=2, machines=None
+    ):
         self.binary = binary
         self.image = image
         self.kernels = kernels
         self.workdir = workdir
         self.ports = ports or [Port(CID_A), Port(CID_B)]
-        self.devices = devices or {}    # CID: arguments of VsockDevice
+        self.devices = devices or {}  # CID: arguments of VsockDevice
         self.lcores = lcores
         self.machines = machines or Machines()
         self.daemon = None
@@ -68,7 +69,7 @@ class Lab:
 
     def start(self):
         self.runs += 1
-        workdir = os.path.join(self.workdir, f'run{self.runs}')
+        workdir = os.path.join(self.workdir, f"run{self.runs}")
         os.makedirs(workdir)
         self.daemon = Daemon(self.binary, workdir, self.ports, self.lcores)
         self.daemon.start()
@@ -81,7 +82,7 @@ class Lab:
                 booting.append(guest)
             else:
                 guest.vsock = [self.make_device(port.cid)]
-                guest.name = f'guest{port.cid}'
+                guest.name = f"guest{port.cid}"
                 guest.cid = port.cid
                 running.append(guest)
             self.guests[port.cid] = guest
@@ -101,7 +102,7 @@ class Lab:
         return VsockDevice(self.daemon.iface(cid), **self.devices.get(cid, {}))
 
     def make_guest(self, cid, kernel, workdir):
-        guest = Guest(self.image, kernel, workdir, f'guest{cid}', vsock=[self.make_device(cid)])
+        guest = Guest(self.image, kernel, workdir, f"guest{cid}", vsock=[self.make_device(cid)])
         guest.cid = cid
         return guest
 
@@ -116,7 +117,7 @@ class Lab:
             self.daemon.check()
             for guest in self.guests.values():
                 guest.end_jobs()
-                guest.run('cid', timeout=20)
+                guest.run("cid", timeout=20)
         except (DaemonError, PartyError, StepFailed):
             self.close()
 
@@ -140,12 +141,12 @@ class Lab:
             if daemon is not None:
                 daemon.close()
         if status != 0:
-            raise DaemonError(f'status {status} after SIGTERM\n{tail(daemon.log)}')
+            raise DaemonError(f"status {status} after SIGTERM\n{tail(daemon.log)}")
 
     def replace_guest(self, cid):
         """A new machine in the place of one that is gone."""
         index = [port.cid for port in self.ports].index(cid)
-        workdir = os.path.join(self.workdir, f'run{self.runs}')
+        workdir = os.path.join(self.workdir, f"run{self.runs}")
         self.guests[cid].close()
         self.guests[cid] = self.make_guest(cid, self.kernels[index], workdir)
         self.guests[cid].start()
@@ -155,13 +156,13 @@ class Lab:
         """Wait until something that takes a moment has come true."""
         deadline = time.monotonic() + timeout
         while not condition():
-            assert time.monotonic() < deadline, 'it did not settle'
+            assert time.monotonic() < deadline, "it did not settle"
             time.sleep(0.05)
 
     def logs(self):
         names = [self.daemon.log] if self.daemon is not None else []
         names += [guest.console for guest in self.guests.values()]
-        return '\n'.join(f'--- {name}\n{tail(name)}' for name in names)
+        return "\n".join(f"--- {name}\n{tail(name)}" for name in names)
 
     # -- parties
 
@@ -175,7 +176,7 @@ class Lab:
 
     def party(self, name, peer):
         """The party `name` ('a', 'b' or 'host') for talking to `peer`."""
-        if name != 'host':
+        if name != "host":
             return getattr(self, name)
         return Host(self.daemon.uds, getattr(self, peer).cid)
 
@@ -183,7 +184,7 @@ class Lab:
         """The two parties, and a port that nobody uses."""
         return self.party(client, server), self.party(server, client), next(self.free_ports)
 
-    def all_talk(self, kind='stream'):
+    def all_talk(self, kind="stream"):
         """Short exchanges in every direction."""
         for client, server in DIRECTIONS:
             there, here, port = self.pair(client, server)
@@ -191,5 +192,5 @@ class Lab:
 
 
 # every direction: who connects, who listens
-DIRECTIONS = [('a', 'host'), ('host', 'a'), ('b', 'host'), ('host', 'b'), ('a', 'b'), ('b', 'a')]
-KINDS = ['stream', 'seqpacket']
+DIRECTIONS = [("a", "host"), ("host", "a"), ("b", "host"), ("host", "b"), ("a", "b"), ("b", "a")]
+KINDS = ["stream", "seqpacket"]

@@ -16,35 +16,35 @@ HOST = 2
 
 def test_frozen_guest(lab):
     """A machine that is stopped dead: nobody else feels it, and its own connections go on later."""
-    host, a, port = lab.pair('host', 'a')
-    checks.serve(a, 'stream', port, 'echo')
-    from_host = host.spawn(f'connect {CID_A} {port}', 'wait', 'xfer 1M 1 eof', 'close')
+    host, a, port = lab.pair("host", "a")
+    checks.serve(a, "stream", port, "echo")
+    from_host = host.spawn(f"connect {CID_A} {port}", "wait", "xfer 1M 1 eof", "close")
     b, port = lab.b, next(lab.free_ports)
-    sink = checks.serve(a, 'stream', port, 'recv eof')
-    from_b = b.spawn(f'connect {CID_A} {port}', 'wait', 'send 2M 1', 'shut wr', 'recv eof')
+    sink = checks.serve(a, "stream", port, "recv eof")
+    from_b = b.spawn(f"connect {CID_A} {port}", "wait", "send 2M 1", "shut wr", "recv eof")
     from_host.reached_wait()
     from_b.reached_wait()
     lab.a.freeze()
     try:
         from_host.go()
         from_b.go()
-        for client, server in (('b', 'host'), ('host', 'b')):
+        for client, server in (("b", "host"), ("host", "b")):
             there, here, port = lab.pair(client, server)
-            checks.duplex(there, here, here.cid, port, 'stream', size='2M')
+            checks.duplex(there, here, here.cid, port, "stream", size="2M")
     finally:
         lab.a.thaw()
-    checks.same(from_host.wait()['xfer-send'], from_host.replies['xfer'], 'stream')
-    checks.same(from_b.wait()['send'], sink.wait()['recv'], 'stream')
+    checks.same(from_host.wait()["xfer-send"], from_host.replies["xfer"], "stream")
+    checks.same(from_b.wait()["send"], sink.wait()["recv"], "stream")
 
 
 def test_sigterm_with_a_frozen_guest(lab):
     """What a guest does not take is dropped; the daemon does not wait for it."""
-    host, a, port = lab.pair('host', 'a')
-    checks.serve(a, 'stream', port, 'wait')
-    writer = host.spawn(f'connect {CID_A} {port}', '?send 4M 1')
+    host, a, port = lab.pair("host", "a")
+    checks.serve(a, "stream", port, "wait")
+    writer = host.spawn(f"connect {CID_A} {port}", "?send 4M 1")
     b, port = lab.b, next(lab.free_ports)
-    checks.serve(a, 'stream', port, 'wait')
-    flow = b.spawn(f'connect {CID_A} {port}', 'wait', '?send 4M 1')
+    checks.serve(a, "stream", port, "wait")
+    flow = b.spawn(f"connect {CID_A} {port}", "wait", "?send 4M 1")
     flow.reached_wait()
     lab.a.freeze()
     try:
@@ -62,7 +62,7 @@ def test_resets_at_any_time(lab):
     """The reset line is pulled again and again, wherever the start of the guest stands."""
     rng = random.Random(7)
     for _ in range(6):
-        lab.a.qmp('system_reset')
+        lab.a.qmp("system_reset")
         time.sleep(rng.uniform(0.05, 2.2))
     lab.a.reboot()
     lab.all_talk()
@@ -77,7 +77,7 @@ def test_killed_at_any_time(lab):
         try:
             lab.a.start(wait=False)
         except GuestError:
-            continue    # the one before is not quite gone for the daemon: refused
+            continue  # the one before is not quite gone for the daemon: refused
         time.sleep(rng.uniform(0.0, 0.3) if rng.random() < 0.5 else rng.uniform(0.3, 2.5))
     lab.replace_guest(CID_A)
     lab.all_talk()
@@ -88,8 +88,8 @@ def test_idle_daemon_sleeps(lab):
     jobs = []
     for client, server in DIRECTIONS:
         there, here, port = lab.pair(client, server)
-        jobs.append(checks.serve(here, 'stream', port, 'wait'))
-        jobs.append(there.spawn(f'connect {here.cid} {port}', 'wait'))
+        jobs.append(checks.serve(here, "stream", port, "wait"))
+        jobs.append(there.spawn(f"connect {here.cid} {port}", "wait"))
     for job in jobs:
         job.reached_wait()
 
@@ -105,47 +105,51 @@ def test_idle_daemon_sleeps(lab):
     lab.all_talk()
 
 
-@pytest.mark.parametrize('properties', [
-    {'event_idx': 'off', 'indirect_desc': 'off'},
-    {'event_idx': 'off', 'vectors': 4},
-    {'indirect_desc': 'off', 'vectors': 0},
-], ids=['plain', 'own-interrupts', 'line-interrupt'])
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"event_idx": "off", "indirect_desc": "off"},
+        {"event_idx": "off", "vectors": 4},
+        {"indirect_desc": "off", "vectors": 0},
+    ],
+    ids=["plain", "own-interrupts", "line-interrupt"],
+)
 def test_ring_features(make_lab, properties):
     """Rings with and without notification indices, indirect tables and interrupts of their own."""
     lab = make_lab(devices={CID_A: properties, CID_B: properties})
     for kind in KINDS:
         lab.all_talk(kind)
-    there, here, port = lab.pair('a', 'b')
-    checks.duplex(there, here, here.cid, port, 'stream', size='4M')
+    there, here, port = lab.pair("a", "b")
+    checks.duplex(there, here, here.cid, port, "stream", size="4M")
 
 
 def test_guest_without_seqpacket(make_lab):
     """The front end may keep the feature from its guest: streams work, seqpacket is refused."""
-    lab = make_lab(devices={CID_A: {'seqpacket': 'off'}})
+    lab = make_lab(devices={CID_A: {"seqpacket": "off"}})
     lab.all_talk()
-    host, a, port = lab.pair('host', 'a')
-    checks.refused(host, CID_A, port, 'seqpacket')
-    checks.refused(lab.b, CID_A, port, 'seqpacket')
+    host, a, port = lab.pair("host", "a")
+    checks.refused(host, CID_A, port, "seqpacket")
+    checks.refused(lab.b, CID_A, port, "seqpacket")
     b, port = lab.b, next(lab.free_ports)
-    checks.works(lab.party('host', 'b'), b, CID_B, port, 'seqpacket')
+    checks.works(lab.party("host", "b"), b, CID_B, port, "seqpacket")
 
 
 def test_connection_limit(make_lab):
     """Past max_conns a guest is refused, not the others; what ends makes room."""
     lab = make_lab(ports=[Port(CID_A, max_conns=4), Port(CID_B)])
-    host, a, port = lab.pair('host', 'a')
-    server = a.spawn(f'listen {port} 64', 'serve 5')
-    server.step('listen')
-    held = [host.spawn(f'connect {CID_A} {port}', 'wait', 'ping 3') for _ in range(4)]
+    host, a, port = lab.pair("host", "a")
+    server = a.spawn(f"listen {port} 64", "serve 5")
+    server.step("listen")
+    held = [host.spawn(f"connect {CID_A} {port}", "wait", "ping 3") for _ in range(4)]
     for job in held:
         job.reached_wait()
-    checks.refused(host, CID_A, port, 'stream')
+    checks.refused(host, CID_A, port, "stream")
     a_to_host = next(lab.free_ports)
-    checks.serve(lab.party('host', 'a'), 'stream', a_to_host, 'recv eof')
-    checks.refused(a, HOST, a_to_host, 'stream')
-    checks.works(lab.b, lab.party('host', 'b'), HOST, next(lab.free_ports))
+    checks.serve(lab.party("host", "a"), "stream", a_to_host, "recv eof")
+    checks.refused(a, HOST, a_to_host, "stream")
+    checks.works(lab.b, lab.party("host", "b"), HOST, next(lab.free_ports))
     for job in held:
         job.go()
         job.wait()
-    lab.settle(lambda: host.run(f'?connect {CID_A} {port}', '?ping 3')['connect'].ok)
+    lab.settle(lambda: host.run(f"?connect {CID_A} {port}", "?ping 3")["connect"].ok)
     server.wait()

@@ -73,8 +73,18 @@ class Conn:
 
     def header(self, op, nb_bytes=0, flags=0, **changes):
         """A header of this connection with its current credit."""
-        head = Header(self.guest.cid, self.peer_cid, self.local_port, self.peer_port, nb_bytes,
-                      self.kind, op, flags, self.buf_alloc, self.fwd_cnt)
+        head = Header(
+            self.guest.cid,
+            self.peer_cid,
+            self.local_port,
+            self.peer_port,
+            nb_bytes,
+            self.kind,
+            op,
+            flags,
+            self.buf_alloc,
+            self.fwd_cnt,
+        )
         return head.but(**changes)
 
     def raw(self, op, payload=b"", flags=0, **changes):
@@ -83,8 +93,7 @@ class Conn:
             self.tx_cnt = (self.tx_cnt + len(payload)) % U32
         self.sent_fwd_cnt = self.fwd_cnt
         self.allowed = max(self.allowed, self.buf_alloc)
-        self.guest.transmit(self.header(op, len(payload), flags, **changes), payload,
-                            self.shape)
+        self.guest.transmit(self.header(op, len(payload), flags, **changes), payload, self.shape)
 
     def credit(self):
         """Bytes that the peer has room for."""
@@ -167,15 +176,22 @@ class Conn:
         moved = (head.fwd_cnt - self.peer_fwd_cnt) % U32
         if head.op != Op.RST:
             if moved > (self.tx_cnt - self.peer_fwd_cnt) % U32:
-                raise Violation(f"{head}: fwd_cnt of bytes never sent (tx_cnt {self.tx_cnt}, "
-                                f"last fwd_cnt {self.peer_fwd_cnt})")
+                raise Violation(
+                    f"{head}: fwd_cnt of bytes never sent (tx_cnt {self.tx_cnt}, "
+                    f"last fwd_cnt {self.peer_fwd_cnt})"
+                )
             self.peer_buf_alloc = head.buf_alloc
             self.peer_fwd_cnt = head.fwd_cnt
         if self.state == "connecting" and head.op not in (Op.RESPONSE, Op.RST):
             raise Violation(f"{head}: before the connection is established")
-        handler = {Op.RESPONSE: self._response, Op.RST: self._rst, Op.SHUTDOWN: self._shutdown,
-                   Op.RW: self._rw, Op.CREDIT_UPDATE: lambda head, payload: None,
-                   Op.CREDIT_REQUEST: lambda head, payload: self.credit_update()}.get(head.op)
+        handler = {
+            Op.RESPONSE: self._response,
+            Op.RST: self._rst,
+            Op.SHUTDOWN: self._shutdown,
+            Op.RW: self._rw,
+            Op.CREDIT_UPDATE: lambda head, payload: None,
+            Op.CREDIT_REQUEST: lambda head, payload: self.credit_update(),
+        }.get(head.op)
         if handler is None:
             raise Violation(f"{head}: not an operation of a connection")
         handler(head, payload)
@@ -203,8 +219,10 @@ class Conn:
             raise Violation(f"{head}: after the peer said that it will not send")
         self.rx_cnt = (self.rx_cnt + len(payload)) % U32
         if (self.rx_cnt - self.sent_fwd_cnt) % U32 > self.allowed:
-            raise Violation(f"{head}: over the credit: {self.allowed} from {self.sent_fwd_cnt}, "
-                            f"received {self.rx_cnt}")
+            raise Violation(
+                f"{head}: over the credit: {self.allowed} from {self.sent_fwd_cnt}, "
+                f"received {self.rx_cnt}"
+            )
         if self.kind == Type.SEQPACKET:
             self.partial += payload
             if head.flags & Seq.EOM:
@@ -221,9 +239,11 @@ class Conn:
     def describe(self):
         """For error reports."""
         ops = " ".join(str(int(op)) for op in self.ops[-12:])
-        return (f"    conn {self.local_port}>{self.peer_cid}:{self.peer_port} {self.state} "
-                f"rx={self.rx_cnt} fwd={self.fwd_cnt} tx={self.tx_cnt} credit={self.credit()} "
-                f"queued={sum(len(d) for d, _ in self.out)} last ops: {ops}")
+        return (
+            f"    conn {self.local_port}>{self.peer_cid}:{self.peer_port} {self.state} "
+            f"rx={self.rx_cnt} fwd={self.fwd_cnt} tx={self.tx_cnt} credit={self.credit()} "
+            f"queued={sum(len(d) for d, _ in self.out)} last ops: {ops}"
+        )
 
 
 class Listener:

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pylib.process import READY_TIMEOUT, Process, ProcessError
 from pylib.telemetry import Telemetry
 
-SANITIZERS = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|"
-                        r"UndefinedBehaviorSanitizer")
+SANITIZERS = re.compile(
+    r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|" r"UndefinedBehaviorSanitizer"
+)
 
 
 def pattern(nb_bytes, seed=0):
@@ -41,6 +42,7 @@ def stop_timeout():
 @dataclass
 class Port:
     """One guest's vdev."""
+
     name: str
     cid: int
     iface: str
@@ -81,18 +83,33 @@ class Daemon(Process):
     log: file for its output; parent: where the directories are made.
     """
 
-    def __init__(self, cids=(3,), port_args=None, eal=("-l", "0-1"), app=("--idle", "adaptive"),
-                 uds=True, name=None, program=None, wrapper=(), memory=256, log=None,
-                 parent="/tmp"):
-        self.dir = tempfile.mkdtemp(prefix="vs", dir=parent)    # paths have 107 bytes
+    def __init__(
+        self,
+        cids=(3,),
+        port_args=None,
+        eal=("-l", "0-1"),
+        app=("--idle", "adaptive"),
+        uds=True,
+        name=None,
+        program=None,
+        wrapper=(),
+        memory=256,
+        log=None,
+        parent="/tmp",
+    ):
+        self.dir = tempfile.mkdtemp(prefix="vs", dir=parent)  # paths have 107 bytes
         self.run_dir = tempfile.mkdtemp(prefix="vr", dir=parent)
         super().__init__(log or f"{self.run_dir}/stderr")
         self.prefix = os.path.basename(self.dir)
         self.ports = {}
         for i, cid in enumerate(cids):
-            self.ports[cid] = Port(f"vsock_vhost{i}", cid, f"{self.dir}/{cid}.sock",
-                                   f"{self.dir}/{name or f'{cid}.vsock'}" if uds else None,
-                                   dict((port_args or {}).get(cid, {})))
+            self.ports[cid] = Port(
+                f"vsock_vhost{i}",
+                cid,
+                f"{self.dir}/{cid}.sock",
+                f"{self.dir}/{name or f'{cid}.vsock'}" if uds else None,
+                dict((port_args or {}).get(cid, {})),
+            )
         self.eal = list(eal)
         self.app = list(app)
         self.program = str(program) if program else binary()
@@ -104,8 +121,17 @@ class Daemon(Process):
 
     def command(self):
         """The command line."""
-        line = [*self.wrapper, self.program, "--no-huge", "--no-pci", "-m", str(self.memory),
-                *self.eal, "--file-prefix", self.prefix]
+        line = [
+            *self.wrapper,
+            self.program,
+            "--no-huge",
+            "--no-pci",
+            "-m",
+            str(self.memory),
+            *self.eal,
+            "--file-prefix",
+            self.prefix,
+        ]
         for port in self.ports.values():
             line += ["--vdev", port.vdev()]
         return line + ["--", *self.app]

@@ -12,10 +12,24 @@ from collections import deque
 
 from pylib import shapes
 from pylib.conn import Conn, Listener, Violation
-from pylib.vhost_user import (F_ANY_LAYOUT, F_EVENT_IDX, F_INDIRECT_DESC, F_NOTIFY_ON_EMPTY,
-                        F_PROTOCOL_FEATURES, F_VERSION_1)
+from pylib.vhost_user import (
+    F_ANY_LAYOUT,
+    F_EVENT_IDX,
+    F_INDIRECT_DESC,
+    F_NOTIFY_ON_EMPTY,
+    F_PROTOCOL_FEATURES,
+    F_VERSION_1,
+)
 from pylib.virtqueue import GuestMemory, SplitQueue
-from pylib.vsock_codec import (FEATURE_SEQPACKET, FEATURE_STREAM, HEADER_LEN, HOST_CID, Header, Op, Type)
+from pylib.vsock_codec import (
+    FEATURE_SEQPACKET,
+    FEATURE_STREAM,
+    HEADER_LEN,
+    HOST_CID,
+    Header,
+    Op,
+    Type,
+)
 
 RX, TX, EVENT = 0, 1, 2
 POISON = 0xA5
@@ -30,17 +44,36 @@ class Guest:
     and look at the used rings instead.
     """
 
-    def __init__(self, cid, *, event_idx=True, indirect=False, seqpacket=True, ring_size=128,
-                 rx_shape="single_3776", nb_rx=None, tx_shape="apart", mem=None,
-                 polled=False, notify_on_empty=False, base=0):
+    def __init__(
+        self,
+        cid,
+        *,
+        event_idx=True,
+        indirect=False,
+        seqpacket=True,
+        ring_size=128,
+        rx_shape="single_3776",
+        nb_rx=None,
+        tx_shape="apart",
+        mem=None,
+        polled=False,
+        notify_on_empty=False,
+        base=0,
+    ):
         self.cid = cid
         self.indirect = indirect
         self.polled = polled
         # NOTIFY_ON_EMPTY would hide calls that the other rules ask for and nobody made.
-        self.wanted = (F_VERSION_1 | F_ANY_LAYOUT | F_PROTOCOL_FEATURES | FEATURE_STREAM
-                       | (F_NOTIFY_ON_EMPTY if notify_on_empty else 0)
-                       | (FEATURE_SEQPACKET if seqpacket else 0)
-                       | (F_EVENT_IDX if event_idx else 0) | (F_INDIRECT_DESC if indirect else 0))
+        self.wanted = (
+            F_VERSION_1
+            | F_ANY_LAYOUT
+            | F_PROTOCOL_FEATURES
+            | FEATURE_STREAM
+            | (F_NOTIFY_ON_EMPTY if notify_on_empty else 0)
+            | (FEATURE_SEQPACKET if seqpacket else 0)
+            | (F_EVENT_IDX if event_idx else 0)
+            | (F_INDIRECT_DESC if indirect else 0)
+        )
         self.mem = mem or GuestMemory()
         self.queues = [SplitQueue(self.mem, ring_size, event_idx) for _ in (RX, TX)]
         for queue in self.queues:
@@ -70,7 +103,7 @@ class Guest:
     def negotiate(self):
         """The first half of the handshake, on self.front."""
         features = self.front.negotiate(self.wanted)
-        missing = self.wanted & ~features & ~FEATURE_STREAM     # implied where not offered
+        missing = self.wanted & ~features & ~FEATURE_STREAM  # implied where not offered
         if self.strict and missing:
             raise Violation(f"features not offered: {missing:#x}")
 
@@ -153,7 +186,7 @@ class Guest:
             at = 0
             for nb_bytes in lengths:
                 gpa = self.mem.alloc(nb_bytes)
-                self.mem.write(gpa, data[at:at + nb_bytes])
+                self.mem.write(gpa, data[at : at + nb_bytes])
                 segments.append((gpa, nb_bytes))
                 at += nb_bytes
             queue.add(out=segments, token=segments, indirect=self.indirect)
@@ -187,8 +220,9 @@ class Guest:
 
     def accept(self, head, listener):
         """Answer a request."""
-        conn = self.new_conn(head.dst_port, head.src_cid, head.src_port, head.type,
-                             listener.buf_alloc)
+        conn = self.new_conn(
+            head.dst_port, head.src_cid, head.src_port, head.type, listener.buf_alloc
+        )
         conn.peer_buf_alloc = head.buf_alloc
         conn.peer_fwd_cnt = head.fwd_cnt
         conn.state = "open"
@@ -288,19 +322,26 @@ class Guest:
             return
         self.strays.append(head)
         if self.auto_rst and head.op != Op.RST:
-            self.transmit(Header(head.dst_cid, head.src_cid, head.dst_port, head.src_port, 0,
-                                 head.type, Op.RST))
+            self.transmit(
+                Header(
+                    head.dst_cid, head.src_cid, head.dst_port, head.src_port, 0, head.type, Op.RST
+                )
+            )
 
     def describe(self):
         """For error reports."""
-        lines = [f"guest {self.cid}: {len(self.conns)} connections, {len(self.backlog)} packets "
-                 f"wait, {len(self.strays)} strays"]
+        lines = [
+            f"guest {self.cid}: {len(self.conns)} connections, {len(self.backlog)} packets "
+            f"wait, {len(self.strays)} strays"
+        ]
         if self.closed:
             return lines[0] + ", closed"
         for name, queue in zip(("RX", "TX"), self.queues):
-            line = (f"  {name}: avail {queue.avail_idx} used {queue.used_idx()} reaped "
-                    f"{queue.last_used}, {len(queue.chains)} with the device, kicks "
-                    f"{queue.nb_kicks}, calls {queue.nb_calls}")
+            line = (
+                f"  {name}: avail {queue.avail_idx} used {queue.used_idx()} reaped "
+                f"{queue.last_used}, {len(queue.chains)} with the device, kicks "
+                f"{queue.nb_kicks}, calls {queue.nb_calls}"
+            )
             if queue.pending() and not self.polled:
                 line += "  ← used chains without a call: a lost interrupt"
             lines.append(line)

@@ -18,7 +18,7 @@ class HostConn:
     def __init__(self, sock, handshake=False):
         self.sock = sock
         self.sock.setblocking(False)
-        self.seqpacket = sock.type & 0xf == socket.SOCK_SEQPACKET
+        self.seqpacket = sock.type & 0xF == socket.SOCK_SEQPACKET
         self.handshake = handshake
         self.ok = None
         self.rx = bytearray()
@@ -133,9 +133,11 @@ class HostConn:
 
     def describe(self):
         """For error reports."""
-        return (f"host: ok={self.ok} rx={len(self.rx)}/{len(self.messages)} "
-                f"to write {sum(len(d) for d in self.out)} eof={self.eof} error={self.error!r} "
-                f"closed={self.closed}")
+        return (
+            f"host: ok={self.ok} rx={len(self.rx)}/{len(self.messages)} "
+            f"to write {sum(len(d) for d in self.out)} eof={self.eof} error={self.error!r} "
+            f"closed={self.closed}"
+        )
 
 
 class HostListener:

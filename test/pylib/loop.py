@@ -76,6 +76,7 @@ class Loop:
             elif since is None:
                 since = time.monotonic()
             return since is not None and time.monotonic() - since >= seconds
+
         self.until(held, what)
 
     def run(self, seconds):

@@ -42,15 +42,22 @@ class Process:
 
     def spawn(self, cpu=None):
         """Start without waiting; `cpu`: the only one that the process may use."""
+
         def prepare():
             # In the child: do not outlive a test that is killed.
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
             if cpu is not None:
                 os.sched_setaffinity(0, {cpu})
+
         with open(self.stderr_path, "ab") as stderr:
-            self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL,
-                                            stdout=stderr, stderr=stderr, preexec_fn=prepare,
-                                            env=self.environment())
+            self.process = subprocess.Popen(
+                self.command(),
+                stdin=subprocess.DEVNULL,
+                stdout=stderr,
+                stderr=stderr,
+                preexec_fn=prepare,
+                env=self.environment(),
+            )
         return self
 
     def start(self, timeout=READY_TIMEOUT, cpu=None):
@@ -89,8 +96,9 @@ class Process:
             status = self.process.wait(timeout)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise ProcessError(f"still running {timeout} s after {signal.Signals(sig).name}\n"
-                               f"{self.stderr()}") from None
+            raise ProcessError(
+                f"still running {timeout} s after {signal.Signals(sig).name}\n" f"{self.stderr()}"
+            ) from None
         return status, time.monotonic() - start
 
     def kill(self):

@@ -22,8 +22,11 @@ SOCK = {Type.STREAM: socket.SOCK_STREAM, Type.SEQPACKET: socket.SOCK_SEQPACKET}
 THREE_CIDS = (3, 4, 5)
 THREE_GUESTS = {
     "one_lcore": {"cids": THREE_CIDS},
-    "two_lcores": {"cids": THREE_CIDS, "eal": ("--lcores", "0@0,1@1,2@0"),
-                   "port_args": {3: {"lcore": 1}, 4: {"lcore": 2}, 5: {"lcore": 1}}},
+    "two_lcores": {
+        "cids": THREE_CIDS,
+        "eal": ("--lcores", "0@0,1@1,2@0"),
+        "port_args": {3: {"lcore": 1}, 4: {"lcore": 2}, 5: {"lcore": 1}},
+    },
 }
 
 
@@ -173,8 +176,9 @@ class Rig:
         two.rx.clear()
         one.send(there)
         two.send(back)
-        self.until(lambda: len(two.rx) >= len(there) and len(one.rx) >= len(back), what,
-                   timeout=timeout)
+        self.until(
+            lambda: len(two.rx) >= len(there) and len(one.rx) >= len(back), what, timeout=timeout
+        )
         assert two.rx == there and one.rx == back, what
 
     def counted(self, reason, at_least=1, since=0):

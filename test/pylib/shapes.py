@@ -5,8 +5,7 @@ from pylib.vsock_codec import HEADER_LEN, MAX_PAYLOAD
 
 
 def _even(nb_bytes, nb_pieces):
-    return [nb_bytes * (i + 1) // nb_pieces - nb_bytes * i // nb_pieces
-            for i in range(nb_pieces)]
+    return [nb_bytes * (i + 1) // nb_pieces - nb_bytes * i // nb_pieces for i in range(nb_pieces)]
 
 
 def _pieces(nb_bytes, piece):

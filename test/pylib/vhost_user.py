@@ -28,6 +28,7 @@ PF_STATUS = 1 << 16
 
 class Req(IntEnum):
     """Front end → back end messages."""
+
     GET_FEATURES = 1
     SET_FEATURES = 2
     SET_OWNER = 3
@@ -195,8 +196,7 @@ class FrontEnd:
 
     def set_vring_addr(self, index, desc, avail, used):
         """Where the ring lies, in the front end's address space."""
-        self.tell(Req.SET_VRING_ADDR,
-                  struct.pack("<IIQQQQ", index, 0, desc, used, avail, 0))
+        self.tell(Req.SET_VRING_ADDR, struct.pack("<IIQQQQ", index, 0, desc, used, avail, 0))
 
     def set_vring_kick(self, index, fd):
         """Hand over the eventfd by which the driver kicks (None: poll)."""
@@ -216,16 +216,14 @@ class FrontEnd:
 
     def get_vring_base(self, index):
         """Stop a ring; returns the available index at which it stopped."""
-        got, base = struct.unpack("<II", self.ask(Req.GET_VRING_BASE,
-                                                  struct.pack("<II", index, 0)))
+        got, base = struct.unpack("<II", self.ask(Req.GET_VRING_BASE, struct.pack("<II", index, 0)))
         if got != index:
             raise AssertionError(f"GET_VRING_BASE of ring {index} answered for ring {got}")
         return base
 
     def get_config(self, offset, nb_bytes):
         """Read the device's configuration space; an empty answer is a refusal."""
-        reply = self.ask(Req.GET_CONFIG,
-                         struct.pack("<III", offset, nb_bytes, 0) + bytes(nb_bytes))
+        reply = self.ask(Req.GET_CONFIG, struct.pack("<III", offset, nb_bytes, 0) + bytes(nb_bytes))
         if not reply:
             raise BackendRefused("GET_CONFIG refused")
         return reply[12:]
@@ -246,7 +244,6 @@ class FrontEnd:
         mem = queue.mem
         self.set_vring_num(index, queue.size)
         self.set_vring_base(index, base)
-        self.set_vring_addr(index, mem.uva(queue.desc), mem.uva(queue.avail),
-                            mem.uva(queue.used))
+        self.set_vring_addr(index, mem.uva(queue.desc), mem.uva(queue.avail), mem.uva(queue.used))
         self.set_vring_kick(index, queue.kick_fd)
         self.set_vring_call(index, queue.call_fd)

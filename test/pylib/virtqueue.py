@@ -32,7 +32,7 @@ def fence():
 def need_event(event, new, old):
     """Has the 16-bit index `event` been passed when moving from `old` to `new`?
     (specification, "Used/Available Buffer Notification Suppression")"""
-    return (new - event - 1) & 0xffff < (new - old) & 0xffff
+    return (new - event - 1) & 0xFFFF < (new - old) & 0xFFFF
 
 
 @dataclass
@@ -40,6 +40,7 @@ class Region:
     """A piece of guest memory: where the guest sees it, where the front end says that it has it
     mapped (an address of no meaning here: the two differ so that a mix-up shows) and where it
     lies in its file."""
+
     gpa: int
     size: int
     uva: int
@@ -49,7 +50,7 @@ class Region:
 
     def __post_init__(self):
         with memoryview(self.map) as view:
-            self.bytes = view[self.offset:self.offset + self.size]
+            self.bytes = view[self.offset : self.offset + self.size]
         self.u16 = self.bytes.cast("H")
         self.u32 = self.bytes.cast("I")
         self.u64 = self.bytes.cast("Q")
@@ -75,8 +76,7 @@ class GuestMemory:
         """Append a region backed by a memfd of its own, `offset` bytes into it."""
         fd = os.memfd_create("guest-memory")
         os.ftruncate(fd, offset + size)
-        region = Region(gpa, size, 0x7a0000000000 + gpa, fd, offset,
-                        mmap.mmap(fd, offset + size))
+        region = Region(gpa, size, 0x7A0000000000 + gpa, fd, offset, mmap.mmap(fd, offset + size))
         self.regions.append(region)
         self._bump[gpa] = gpa
         return region
@@ -107,13 +107,13 @@ class GuestMemory:
         """Copy bytes out."""
         region = self._find(gpa, nb_bytes)
         offset = gpa - region.gpa
-        return bytes(region.bytes[offset:offset + nb_bytes])
+        return bytes(region.bytes[offset : offset + nb_bytes])
 
     def write(self, gpa, data):
         """Copy bytes in."""
         region = self._find(gpa, len(data))
         offset = gpa - region.gpa
-        region.bytes[offset:offset + len(data)] = data
+        region.bytes[offset : offset + len(data)] = data
 
     # Single loads and stores of an aligned ring field: a memoryview cast to the type moves it in
     # one access, a slice of bytes would promise nothing.
@@ -126,7 +126,7 @@ class GuestMemory:
     def store16(self, gpa, value):
         """Store an aligned 16-bit field."""
         region = self._find(gpa, 2)
-        region.u16[(gpa - region.gpa) >> 1] = value & 0xffff
+        region.u16[(gpa - region.gpa) >> 1] = value & 0xFFFF
 
     def load32(self, gpa):
         """Load an aligned 32-bit field."""
@@ -136,12 +136,12 @@ class GuestMemory:
     def store32(self, gpa, value):
         """Store an aligned 32-bit field."""
         region = self._find(gpa, 4)
-        region.u32[(gpa - region.gpa) >> 2] = value & 0xffffffff
+        region.u32[(gpa - region.gpa) >> 2] = value & 0xFFFFFFFF
 
     def store64(self, gpa, value):
         """Store an aligned 64-bit field."""
         region = self._find(gpa, 8)
-        region.u64[(gpa - region.gpa) >> 3] = value & (2 ** 64 - 1)
+        region.u64[(gpa - region.gpa) >> 3] = value & (2**64 - 1)
 
     def alloc(self, nb_bytes, region=None, align=64):
         """Take memory; its content is whatever was there before."""
@@ -166,6 +166,7 @@ class GuestMemory:
 @dataclass
 class Chain:
     """A chain that is with the device."""
+
     head: int
     out: list
     inn: list
@@ -227,14 +228,15 @@ class SplitQueue:
 
     def set_desc(self, slot, addr, nb_bytes, flags=0, link=0):
         """Write descriptor `slot` as it is."""
-        self.mem.write(self.desc + 16 * slot,
-                       struct.pack("<QIHH", addr & (2 ** 64 - 1), nb_bytes & 0xffffffff,
-                                   flags, link & 0xffff))
+        self.mem.write(
+            self.desc + 16 * slot,
+            struct.pack("<QIHH", addr & (2**64 - 1), nb_bytes & 0xFFFFFFFF, flags, link & 0xFFFF),
+        )
 
     def push_head(self, head):
         """Put `head` into the next available slot (not visible before publish())."""
         self.mem.store16(self.avail + 4 + 2 * (self.avail_idx % self.size), head)
-        self.avail_idx = (self.avail_idx + 1) & 0xffff
+        self.avail_idx = (self.avail_idx + 1) & 0xFFFF
 
     def set_avail_idx(self, idx):
         """Store the available index as it is."""
@@ -287,17 +289,28 @@ class SplitQueue:
             gpa = self.mem.alloc(nb_bytes)
             table = (gpa, nb_bytes)
             packed = b"".join(
-                struct.pack("<QIHH", a, n, f | (DESC_NEXT if i + 1 < len(segments) else 0),
-                            i + 1 if i + 1 < len(segments) else 0)
-                for i, (a, n, f) in enumerate(segments))
+                struct.pack(
+                    "<QIHH",
+                    a,
+                    n,
+                    f | (DESC_NEXT if i + 1 < len(segments) else 0),
+                    i + 1 if i + 1 < len(segments) else 0,
+                )
+                for i, (a, n, f) in enumerate(segments)
+            )
             self.mem.write(gpa, packed)
             self.set_desc(slots[0], gpa, nb_bytes, DESC_INDIRECT)
         else:
             slots = self.take_slots(len(segments))
             for i, (addr, nb_bytes, flags) in enumerate(segments):
                 last = i + 1 == len(segments)
-                self.set_desc(slots[i], addr, nb_bytes, flags | (0 if last else DESC_NEXT),
-                              0 if last else slots[i + 1])
+                self.set_desc(
+                    slots[i],
+                    addr,
+                    nb_bytes,
+                    flags | (0 if last else DESC_NEXT),
+                    0 if last else slots[i + 1],
+                )
         self.track(slots, token, out, inn, table)
         self.push_head(slots[0])
         return slots[0]
@@ -350,13 +363,15 @@ class SplitQueue:
             while self.last_used != self.used_idx():
                 fence()
                 head, nb_bytes = self.used_elem(self.last_used)
-                self.last_used = (self.last_used + 1) & 0xffff
+                self.last_used = (self.last_used + 1) & 0xFFFF
                 chain = self.chains.pop(head, None)
                 if chain is None:
                     raise RingError(f"the device returned chain {head}, which it does not have")
                 if nb_bytes > sum(n for _, n in chain.inn):
-                    raise RingError(f"used length {nb_bytes} of a chain of "
-                                    f"{sum(n for _, n in chain.inn)} writable bytes")
+                    raise RingError(
+                        f"used length {nb_bytes} of a chain of "
+                        f"{sum(n for _, n in chain.inn)} writable bytes"
+                    )
                 self.free_slots.extend(reversed(chain.slots))
                 if chain.table:
                     self.mem.free(*chain.table)

@@ -10,7 +10,7 @@ import pytest
 from pylib.daemon import Daemon
 from pylib.rig import Rig, needs_daemon
 
-DAEMONS = {"": {"cids": (3, 4)}}     # pytest tells parameters apart by identity: one object for all
+DAEMONS = {"": {"cids": (3, 4)}}  # pytest tells parameters apart by identity: one object for all
 
 
 class Shared:
@@ -83,8 +83,13 @@ def pytest_generate_tests(metafunc):
     two guests (CID 3 and 4) on one poll lcore; its tests run on each."""
     if "shared" in metafunc.fixturenames:
         daemons = getattr(metafunc.module, "DAEMONS", DAEMONS)
-        metafunc.parametrize("shared", list(daemons.values()), indirect=True, scope="module",
-                             ids=[k or "default" for k in daemons])
+        metafunc.parametrize(
+            "shared",
+            list(daemons.values()),
+            indirect=True,
+            scope="module",
+            ids=[k or "default" for k in daemons],
+        )
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +119,7 @@ def launch(request):
         rigs.append(Rig(daemon))
         daemon.start()
         return rigs[-1]
+
     try:
         yield start
         reasons = [r for mark in request.node.iter_markers("drops") for r in mark.args]

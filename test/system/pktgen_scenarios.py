@@ -75,8 +75,20 @@ host-to-guest --size 64,64K --queues 3
 
 def run(pktgen, line, seconds, guests):
     """None, or what was wrong."""
-    command = [pktgen, "--quiet", "--verify", "--stall", "30", "--seconds", seconds, "--warmup",
-               "0.05", *guests, "--scenario", *line.split()]
+    command = [
+        pktgen,
+        "--quiet",
+        "--verify",
+        "--stall",
+        "30",
+        "--seconds",
+        seconds,
+        "--warmup",
+        "0.05",
+        *guests,
+        "--scenario",
+        *line.split(),
+    ]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=RUN_S, check=False)
     except subprocess.TimeoutExpired:
@@ -89,8 +101,14 @@ def main():
         sys.exit(__doc__)
     program, pktgen, lcores = sys.argv[1:4]
     seconds = sys.argv[4] if len(sys.argv) > 4 else "0.3"
-    daemon = Daemon((*GUESTS, CLIENT), {CLIENT: {"client": 1}}, program=program, memory=512,
-                    eal=("--lcores", lcores), app=())
+    daemon = Daemon(
+        (*GUESTS, CLIENT),
+        {CLIENT: {"client": 1}},
+        program=program,
+        memory=512,
+        eal=("--lcores", lcores),
+        app=(),
+    )
     lines = [(line, GUESTS) for line in RUNS.split("\n")[1:-1]]
     # ThreadSanitizer reports librte_vhost's reconnecting thread against EAL's own allocator, whose
     # locks it cannot see. test_client_mode.py goes slow enough.

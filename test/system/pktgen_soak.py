@@ -43,10 +43,13 @@ mixed --conns 30 --duplex --size 64,1500,64K --shape header-split --indirect on
 
 def holdings(daemon):
     """What the daemon holds: descriptors, packet objects, KiB of memory."""
-    return {"descriptors": daemon.nb_fds(),
-            "packet objects": -sum(lcore["free_pkts"]
-                                   for lcore in daemon.telemetry("/vsock/lcores").values()),
-            "KiB": daemon.resident("VmRSS") // 1024}
+    return {
+        "descriptors": daemon.nb_fds(),
+        "packet objects": -sum(
+            lcore["free_pkts"] for lcore in daemon.telemetry("/vsock/lcores").values()
+        ),
+        "KiB": daemon.resident("VmRSS") // 1024,
+    }
 
 
 def drops(daemon):
@@ -55,8 +58,18 @@ def drops(daemon):
 
 
 def start(pktgen, line, seconds, guests):
-    command = [pktgen, "--quiet", "--verify", "--stall", "60", "--seconds", str(seconds),
-               *guests, "--scenario", *line.split()]
+    command = [
+        pktgen,
+        "--quiet",
+        "--verify",
+        "--stall",
+        "60",
+        "--seconds",
+        str(seconds),
+        *guests,
+        "--scenario",
+        *line.split(),
+    ]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -89,8 +102,11 @@ def leaks(daemon, before):
     deadline = time.monotonic() + 60
     while True:
         now = holdings(daemon)
-        found = [f"{now[key] - before[key]} {key} more than before" for key in limits
-                 if now[key] - before[key] > limits[key]]
+        found = [
+            f"{now[key] - before[key]} {key} more than before"
+            for key in limits
+            if now[key] - before[key] > limits[key]
+        ]
         if not found or time.monotonic() > deadline:
             print(f"before {before}, after {now}")
             return found

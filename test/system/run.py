@@ -19,10 +19,12 @@ def main(args):
         print(f"skipped: {daemon} was not built")
         return SKIPPED
     import pytest
+
     here = os.path.dirname(os.path.abspath(__file__))
     ini = os.path.join(os.path.dirname(here), "pytest.ini")
-    return pytest.main(["-p", "no:cacheprovider", "-q", "--durations=5", "--rootdir", here,
-                        "-c", ini, *args])
+    return pytest.main(
+        ["-p", "no:cacheprovider", "-q", "--durations=5", "--rootdir", here, "-c", ini, *args]
+    )
 
 
 if __name__ == "__main__":

@@ -21,8 +21,9 @@ def test_every_shape(rig, rx_shape, event_idx, indirect, maker):
     host, conn = rig.pair(guest, maker)
     for shape in shapes.TX:
         conn.shape = shape
-        rig.both_ways(conn, host, pattern(MAX_PAYLOAD + 1, shape), pattern(50_000, shape + "h"),
-                  shape)
+        rig.both_ways(
+            conn, host, pattern(MAX_PAYLOAD + 1, shape), pattern(50_000, shape + "h"), shape
+        )
 
 
 @EVENTS
@@ -36,7 +37,7 @@ def test_ring_sizes(rig, ring_size, event_idx):
 
 
 @EVENTS
-@pytest.mark.parametrize("base", [1, 0x7fff, 0x8000, 0xffff])
+@pytest.mark.parametrize("base", [1, 0x7FFF, 0x8000, 0xFFFF])
 def test_ring_index_wraps(rig, base, event_idx):
     """Rings that start near the wrap of the 16-bit index."""
     guest = rig.guest(base=base, event_idx=event_idx)
@@ -97,10 +98,11 @@ def test_no_interrupts_when_not_wanted(rig, event_idx):
 
     def wait(condition, what):
         rig.until(lambda: guest.work_all() or condition(), what)
+
     wait(lambda: host.established, "OK")
     wait(lambda: guest.idle, "RESPONSE taken")
     rig.loop.run(0.05)
-    while any(q.take_call() for q in guest.queues):     # what start-up may have owed
+    while any(q.take_call() for q in guest.queues):  # what start-up may have owed
         pass
     calls = [q.nb_calls for q in guest.queues]
     data = pattern(300_000)
@@ -154,7 +156,10 @@ def test_two_connections_do_not_mix(rig):
     for i, (host, conn) in enumerate(pairs):
         host.send(pattern(300_000, f"h{i}"))
         conn.send(pattern(300_000, f"g{i}"))
-    rig.until(lambda: all(len(h.rx) == 300_000 and len(c.rx) == 300_000 for h, c in pairs),
-              "all data", timeout=60)
+    rig.until(
+        lambda: all(len(h.rx) == 300_000 and len(c.rx) == 300_000 for h, c in pairs),
+        "all data",
+        timeout=60,
+    )
     for i, (host, conn) in enumerate(pairs):
         assert conn.rx == pattern(300_000, f"h{i}") and host.rx == pattern(300_000, f"g{i}")

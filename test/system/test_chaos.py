@@ -14,8 +14,11 @@ from pylib.vsock_codec import Shutdown, Type
 CIDS = (3, 4, 5)
 DAEMONS = {
     "one_lcore": {"cids": CIDS},
-    "two_lcores": {"cids": CIDS, "eal": ("--lcores", "0@0,1@1,2@0"),
-                   "port_args": {3: {"lcore": 1}, 4: {"lcore": 2}, 5: {"lcore": 1}}},
+    "two_lcores": {
+        "cids": CIDS,
+        "eal": ("--lcores", "0@0,1@1,2@0"),
+        "port_args": {3: {"lcore": 1}, 4: {"lcore": 2}, 5: {"lcore": 1}},
+    },
 }
 SIZES = (1, 44, 100, 3732, 3733, 20_000, 65_536, 150_000)
 BLOCK = pattern(1 << 20, "chaos")
@@ -39,7 +42,7 @@ class End:
     def send(self, size):
         """Send bytes that no other place of the stream has."""
         self.offset = (self.offset + 7919) % (len(BLOCK) - size)
-        data = BLOCK[self.offset:self.offset + size]
+        data = BLOCK[self.offset : self.offset + size]
         self.sent.append(data)
         self.conn.send(data)
 
@@ -81,7 +84,7 @@ class Pair:
         for one, two in (self.ends, self.ends[::-1]):
             if self.kind == Type.SEQPACKET:
                 got = one.conn.messages
-                good = got == two.sent if everything else got == two.sent[:len(got)]
+                good = got == two.sent if everything else got == two.sent[: len(got)]
             else:
                 sent = b"".join(two.sent)
                 good = one.conn.rx == sent if everything else sent.startswith(bytes(one.conn.rx))
@@ -108,9 +111,12 @@ class Chaos:
         """A guest comes, with features and buffers of its own."""
         rnd = self.rnd
         self.guests[cid] = self.rig.guest(
-            cid, event_idx=rnd.random() < 0.7, indirect=rnd.random() < 0.4,
+            cid,
+            event_idx=rnd.random() < 0.7,
+            indirect=rnd.random() < 0.4,
             rx_shape=rnd.choice(("single_3776", "apart_4096", "split_header", "pieces", "large")),
-            tx_shape=rnd.choice(("together", "apart", "five", "split_header_joined")))
+            tx_shape=rnd.choice(("together", "apart", "five", "split_header_joined")),
+        )
 
     def live(self):
         """Pairs that both ends still believe in."""
@@ -124,9 +130,18 @@ class Chaos:
         port, kind = next(self.ports), self.rnd.choice(list(Type))
         listener = guest.listen(port, kind)
         host = self.rig.dial(port, guest.cid, kind)
-        self.pairs.append(Pair(kind, {guest}, lambda: (
-            host.established and listener.conns
-            and (End(host, True), End(listener.conns[0], False))) or None))
+        self.pairs.append(
+            Pair(
+                kind,
+                {guest},
+                lambda: (
+                    host.established
+                    and listener.conns
+                    and (End(host, True), End(listener.conns[0], False))
+                )
+                or None,
+            )
+        )
 
     def open_guest_to_host(self):
         """A guest connects to the host."""
@@ -134,9 +149,16 @@ class Chaos:
         port, kind = next(self.ports), self.rnd.choice(list(Type))
         server = self.rig.serve(port, guest.cid, kind)
         conn = guest.connect(port, kind=kind)
-        self.pairs.append(Pair(kind, {guest}, lambda: (
-            conn.open and server.conns
-            and (End(server.conns[0], True), End(conn, False))) or None))
+        self.pairs.append(
+            Pair(
+                kind,
+                {guest},
+                lambda: (
+                    conn.open and server.conns and (End(server.conns[0], True), End(conn, False))
+                )
+                or None,
+            )
+        )
 
     def open_guest_to_guest(self):
         """A guest connects to another."""
@@ -144,9 +166,18 @@ class Chaos:
         port, kind = next(self.ports), self.rnd.choice(list(Type))
         listener = two.listen(port, kind)
         conn = one.connect(port, cid=two.cid, kind=kind)
-        self.pairs.append(Pair(kind, {one, two}, lambda: (
-            conn.open and listener.conns
-            and (End(conn, False), End(listener.conns[0], False))) or None))
+        self.pairs.append(
+            Pair(
+                kind,
+                {one, two},
+                lambda: (
+                    conn.open
+                    and listener.conns
+                    and (End(conn, False), End(listener.conns[0], False))
+                )
+                or None,
+            )
+        )
 
     def send(self):
         """Some ends send something."""
@@ -224,9 +255,21 @@ class Chaos:
         self.rig.unplug(guest)
         self.plug(cid)
 
-    ACTIONS = {open_host_to_guest: 6, open_guest_to_host: 6, open_guest_to_guest: 8, send: 30,
-               half_close: 2, close: 4, reset: 3, hold: 3, release: 4, slow_program: 3, pause: 3,
-               new_table: 2, vanish: 1}
+    ACTIONS = {
+        open_host_to_guest: 6,
+        open_guest_to_host: 6,
+        open_guest_to_guest: 8,
+        send: 30,
+        half_close: 2,
+        close: 4,
+        reset: 3,
+        hold: 3,
+        release: 4,
+        slow_program: 3,
+        pause: 3,
+        new_table: 2,
+        vanish: 1,
+    }
 
     # --- the game
 

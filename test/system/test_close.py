@@ -17,6 +17,7 @@ KINDS = pytest.mark.parametrize("kind", list(Type), ids=lambda k: k.name.lower()
 
 # --- host → guest
 
+
 @MAKERS
 @pytest.mark.parametrize("nb_bytes", [0, 1, 300_000])
 def test_host_shuts_its_writing(rig, nb_bytes, maker):
@@ -90,7 +91,7 @@ def test_host_shuts_its_reading(rig, maker):
     assert conn.rx == data
     host.finish_writing()
     rig.until(lambda: conn.closed, "the end")
-    assert conn.peer_shutdown == Shutdown.BOTH or conn.was_reset    # bytes were lost
+    assert conn.peer_shutdown == Shutdown.BOTH or conn.was_reset  # bytes were lost
 
 
 def test_host_shuts_its_reading_when_all_is_full(rig):
@@ -121,6 +122,7 @@ def test_host_closes_while_the_guest_takes_nothing(rig):
 
     def unread(conn):
         conn.auto_read = False
+
     host, conn = rig.host_to_guest(guest, buf_alloc=1000, setup=unread)
     data = pattern(100_000)
     host.send(data)
@@ -137,6 +139,7 @@ def test_host_closes_while_the_guest_takes_nothing(rig):
 
 
 # --- guest → host
+
 
 @MAKERS
 @pytest.mark.parametrize("nb_bytes", [0, 1, 1_000_000])
@@ -183,6 +186,7 @@ def test_guest_shuts_its_receiving(rig, maker):
     def fails():
         host.send(b"x")
         return host.error
+
     rig.until(fails, "EPIPE")
     assert host.error.errno == errno.EPIPE
     host.error = None
@@ -265,8 +269,9 @@ def test_guest_resets(rig, kind, maker):
 def test_guest_resets_with_data_under_way(rig):
     """Bytes that the program wrote are thrown away, its descriptor is not leaked."""
     guest = rig.guest()
-    host, conn = rig.host_to_guest(guest, buf_alloc=100, setup=lambda c: setattr(
-        c, "auto_read", False))
+    host, conn = rig.host_to_guest(
+        guest, buf_alloc=100, setup=lambda c: setattr(c, "auto_read", False)
+    )
     host.send(bytes(500_000))
     rig.until(lambda: conn.rx_cnt == 100, "the window")
     conn.rst()
@@ -287,6 +292,7 @@ def test_both_close_at_once(rig):
 
 # --- time-outs, all of them in one test since each takes its seconds
 
+
 @pytest.mark.drops("connect_timeout", "close_timeout")
 def test_time_outs(rig):
     """A program that never writes CONNECT (10 s), a guest that never answers REQUEST (2 s), a guest
@@ -303,6 +309,7 @@ def test_time_outs(rig):
 
     def sloppy(conn):
         conn.auto_close = False
+
     host, conn = rig.host_to_guest(guest, setup=sloppy)
     rig.loop.remove(host)
     host.close()
@@ -316,14 +323,19 @@ def test_time_outs(rig):
         except ConnectionResetError:
             return True
 
-    checks = {"silent": lambda: closed(silent), "half a line": lambda: closed(half),
-              "unanswered": lambda: unanswered.ended, "unfinished": lambda: conn.closed}
+    checks = {
+        "silent": lambda: closed(silent),
+        "half a line": lambda: closed(half),
+        "unanswered": lambda: unanswered.ended,
+        "unfinished": lambda: conn.closed,
+    }
 
     def all_done():
         for name, check in checks.items():
             if name not in times and check():
                 times[name] = time.monotonic() - start
         return len(times) == len(checks)
+
     rig.until(all_done, "time-outs", timeout=60)
     assert not unanswered.established
     assert times["unanswered"] > 1.5
@@ -331,8 +343,10 @@ def test_time_outs(rig):
     assert times["unfinished"] > 6
     assert conn.was_reset and conn.peer_shutdown == Shutdown.BOTH
     head = slow.requests[0]
-    rig.until(lambda: any(h.op == Op.RST and h.src_port == head.src_port for h in guest.strays),
-              "RST for the unanswered request")
+    rig.until(
+        lambda: any(h.op == Op.RST and h.src_port == head.src_port for h in guest.strays),
+        "RST for the unanswered request",
+    )
     assert not host.established or host.closed
     rig.still_works(guest)
 

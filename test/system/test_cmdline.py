@@ -17,19 +17,49 @@ def _daemon_is_there():
 
 
 BAD_ARGS = [
-    ("cid", "0"), ("cid", "1"), ("cid", "2"), ("cid", "4294967295"), ("cid", "4294967299"),
-    ("cid", "18446744073709551615"), ("cid", "-3"), ("cid", "x"), ("cid", "3x"), ("cid", ""),
-    ("bogus", "1"), ("dgram", "on"), ("rate", "1000"), ("conn_rate", "10"),
-    ("client", "2"), ("client", "yes"), ("client", ""),
-    ("buf_alloc", "0"), ("buf_alloc", "4095"), ("buf_alloc", "17M"), ("buf_alloc", "1G"),
-    ("buf_alloc", "-1"), ("buf_alloc", "x"),
-    ("max_conns", "0"), ("max_conns", "-1"), ("max_conns", "many"),
-    ("groups", ""), ("groups", "a++b"), ("groups", "+"), ("groups", "a b"),
-    ("lcore", "0"), ("lcore", "7"), ("lcore", "-1"), ("lcore", "x"),
-    ("iface", ""), ("uds", ""),
-    ("iface", "/tmp/" + "x" * 103), ("uds", "/tmp/" + "x" * 103), ("uds", "/tmp/" + "x" * 92),
-    ("iface", "/nonexistent/a.sock"), ("uds", "/nonexistent/a.vsock"),
-    ("iface", "/proc/a.sock"), ("uds", "/proc/a.vsock"),
+    ("cid", "0"),
+    ("cid", "1"),
+    ("cid", "2"),
+    ("cid", "4294967295"),
+    ("cid", "4294967299"),
+    ("cid", "18446744073709551615"),
+    ("cid", "-3"),
+    ("cid", "x"),
+    ("cid", "3x"),
+    ("cid", ""),
+    ("bogus", "1"),
+    ("dgram", "on"),
+    ("rate", "1000"),
+    ("conn_rate", "10"),
+    ("client", "2"),
+    ("client", "yes"),
+    ("client", ""),
+    ("buf_alloc", "0"),
+    ("buf_alloc", "4095"),
+    ("buf_alloc", "17M"),
+    ("buf_alloc", "1G"),
+    ("buf_alloc", "-1"),
+    ("buf_alloc", "x"),
+    ("max_conns", "0"),
+    ("max_conns", "-1"),
+    ("max_conns", "many"),
+    ("groups", ""),
+    ("groups", "a++b"),
+    ("groups", "+"),
+    ("groups", "a b"),
+    ("lcore", "0"),
+    ("lcore", "7"),
+    ("lcore", "-1"),
+    ("lcore", "x"),
+    ("iface", ""),
+    ("uds", ""),
+    ("iface", "/tmp/" + "x" * 103),
+    ("uds", "/tmp/" + "x" * 103),
+    ("uds", "/tmp/" + "x" * 92),
+    ("iface", "/nonexistent/a.sock"),
+    ("uds", "/nonexistent/a.vsock"),
+    ("iface", "/proc/a.sock"),
+    ("uds", "/proc/a.vsock"),
 ]
 
 
@@ -94,17 +124,21 @@ def test_path_in_use(key):
     daemon.refuses(["vsock_vhost1", key, path])
 
 
-@pytest.mark.parametrize("words,app", [
-    (["--idle", "sometimes"], ("--idle", "sometimes")),
-    (["--idle"], ("--idle",)),
-    (["--spin-us", "soon"], ("--spin-us", "soon")),
-    (["--spin-us", "-1"], ("--spin-us", "-1")),
-    (["--slow-cpus", "x"], ("--slow-cpus", "x")),
-    (["--slow-cpus", "9999"], ("--slow-cpus", "9999")),
-    (["--slow-cpus", "3-1"], ("--slow-cpus", "3-1")),
-    (["--bogus"], ("--bogus",)),
-    (["stray"], ("stray",)),
-], ids=lambda v: " ".join(v) if isinstance(v, tuple) else "")
+@pytest.mark.parametrize(
+    "words,app",
+    [
+        (["--idle", "sometimes"], ("--idle", "sometimes")),
+        (["--idle"], ("--idle",)),
+        (["--spin-us", "soon"], ("--spin-us", "soon")),
+        (["--spin-us", "-1"], ("--spin-us", "-1")),
+        (["--slow-cpus", "x"], ("--slow-cpus", "x")),
+        (["--slow-cpus", "9999"], ("--slow-cpus", "9999")),
+        (["--slow-cpus", "3-1"], ("--slow-cpus", "3-1")),
+        (["--bogus"], ("--bogus",)),
+        (["stray"], ("stray",)),
+    ],
+    ids=lambda v: " ".join(v) if isinstance(v, tuple) else "",
+)
 def test_bad_option(words, app):
     Daemon(app=app).refuses(words)
 
@@ -170,9 +204,14 @@ def test_help():
     """--help after -- prints the options and ends with 0."""
     daemon = Daemon(cids=())
     try:
-        done = subprocess.run([*daemon.command()[:-2], "--help"], capture_output=True,
-                              text=True, timeout=TIMEOUT, check=False,
-                              env=daemon.environment())
+        done = subprocess.run(
+            [*daemon.command()[:-2], "--help"],
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+            env=daemon.environment(),
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         assert "--idle" in done.stdout + done.stderr
     finally:

@@ -14,9 +14,15 @@ def test_features(rig):
     _, sock = rig.plug(3)
     front = vhost_user.FrontEnd(sock)
     features = front.get_features()
-    for bit in (vhost_user.F_VERSION_1, vhost_user.F_INDIRECT_DESC, vhost_user.F_EVENT_IDX,
-                vhost_user.F_PROTOCOL_FEATURES, vhost_user.F_ANY_LAYOUT,
-                vhost_user.F_NOTIFY_ON_EMPTY, FEATURE_SEQPACKET):
+    for bit in (
+        vhost_user.F_VERSION_1,
+        vhost_user.F_INDIRECT_DESC,
+        vhost_user.F_EVENT_IDX,
+        vhost_user.F_PROTOCOL_FEATURES,
+        vhost_user.F_ANY_LAYOUT,
+        vhost_user.F_NOTIFY_ON_EMPTY,
+        FEATURE_SEQPACKET,
+    ):
         assert features & bit, f"feature {bit:#x} is not offered"
     protocol = front.get_protocol_features()
     assert protocol & vhost_user.PF_CONFIG
@@ -38,7 +44,7 @@ def test_guest_cid_while_running(rig):
     rig.still_works(guest)
 
 
-@pytest.mark.parametrize("offset,nb_bytes", [(0, 256), (8, 8), (0xffffffff, 8), (1, 8)])
+@pytest.mark.parametrize("offset,nb_bytes", [(0, 256), (8, 8), (0xFFFFFFFF, 8), (1, 8)])
 def test_config_outside_of_the_space(rig, offset, nb_bytes):
     """Refused by an empty answer or by the end of the session; the port goes on."""
     _, sock = rig.plug(3)
@@ -53,7 +59,7 @@ def test_config_outside_of_the_space(rig, offset, nb_bytes):
     rig.still_works(rig.guest(3))
 
 
-@pytest.mark.parametrize("request_id", [0, 26, 37, 200, 0xffffffff])
+@pytest.mark.parametrize("request_id", [0, 26, 37, 200, 0xFFFFFFFF])
 def test_unknown_message(rig, request_id):
     """A request that nobody knows must not bring the daemon down."""
     _, sock = rig.plug(3)

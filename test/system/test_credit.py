@@ -170,7 +170,7 @@ def test_guest_sends_past_its_credit(rig, maker):
     data = pattern(3_000_000)
     at = 0
     while at < len(data) and not conn.closed:
-        conn.raw(Op.RW, data[at:at + 65536])
+        conn.raw(Op.RW, data[at : at + 65536])
         at += 65536
         rig.loop.step(0)
     rig.until(lambda: conn.closed, "RST")
@@ -181,8 +181,9 @@ def test_guest_sends_past_its_credit(rig, maker):
     rig.still_works(guest)
 
 
-@pytest.mark.parametrize("text,size", [("4K", 4096), ("64K", 65536), ("100000", 100_000),
-                                       ("16M", 16 << 20)])
+@pytest.mark.parametrize(
+    "text,size", [("4K", 4096), ("64K", 65536), ("100000", 100_000), ("16M", 16 << 20)]
+)
 def test_buf_alloc_devarg(launch, text, size):
     """The window that is advertised is the window that holds."""
     rig = launch(port_args={3: {"buf_alloc": text}})
@@ -201,11 +202,13 @@ def test_buf_alloc_devarg(launch, text, size):
 def same(data, nb_bytes, want, at, thorough):
     """Compare `data` with want[at:]; the borders always, all of it when `thorough`."""
     if thorough:
-        return bytes(data[:nb_bytes]) == want[at:at + nb_bytes]
+        return bytes(data[:nb_bytes]) == want[at : at + nb_bytes]
     edge = min(64, nb_bytes)
     last = at + nb_bytes
-    return (bytes(data[:edge]) == want[at:at + edge]
-            and bytes(data[nb_bytes - edge:nb_bytes]) == want[last - edge:last])
+    return (
+        bytes(data[:edge]) == want[at : at + edge]
+        and bytes(data[nb_bytes - edge : nb_bytes]) == want[last - edge : last]
+    )
 
 
 def wrap_from_guest(rig, guest, host, conn, total):
@@ -238,8 +241,13 @@ def wrap_from_guest(rig, guest, host, conn, total):
             nb_bytes = host.sock.recv_into(view)
         except BlockingIOError:
             nb_bytes = 0
-        assert same(view, nb_bytes, want, received % 65536,
-                    not nb_reads % 16 or received > total - (128 << 20))
+        assert same(
+            view,
+            nb_bytes,
+            want,
+            received % 65536,
+            not nb_reads % 16 or received > total - (128 << 20),
+        )
         nb_reads += 1
         received += nb_bytes
         for chain, _ in queue.reap():
@@ -278,19 +286,24 @@ def test_counters_wrap_to_guest(rig):
         assert time.monotonic() < end, guest.describe()
         try:
             while sent < total:
-                sent += host.sock.send(memoryview(block)[sent % (1 << 20):][:total - sent])
+                sent += host.sock.send(memoryview(block)[sent % (1 << 20) :][: total - sent])
         except BlockingIOError:
             pass
         for chain, nb_bytes in queue.reap():
-            (gpa, size), = chain.token
+            ((gpa, size),) = chain.token
             head = Header.unpack(guest.mem.read(gpa, HEADER_LEN))
             if head.op == Op.RW:
                 assert head.len == nb_bytes - HEADER_LEN
                 at = received % (1 << 20)
                 region = guest.mem.regions[0]
                 start = gpa - region.gpa + HEADER_LEN
-                assert same(region.bytes[start:start + head.len], head.len, twice, at,
-                            not nb_packets % 16 or received > total - (128 << 20))
+                assert same(
+                    region.bytes[start : start + head.len],
+                    head.len,
+                    twice,
+                    at,
+                    not nb_packets % 16 or received > total - (128 << 20),
+                )
                 nb_packets += 1
                 received += head.len
                 conn.rx_cnt = conn.fwd_cnt = received % U32

@@ -20,9 +20,11 @@ def one_burst(rig, guest, packets):
     """The lcore sleeps while the packets are put into the ring, and finds all of them at once."""
     before = rig.daemon.telemetry("/vsock/lcores")["1"]["sleeps"]
     rig.still_works(guest)
-    rig.daemon.wait_for(lambda: rig.daemon.telemetry("/vsock/lcores")["1"]["active_ports"] == 0
-                        and rig.daemon.telemetry("/vsock/lcores")["1"]["sleeps"] > before,
-                        "the lcore sleeps")
+    rig.daemon.wait_for(
+        lambda: rig.daemon.telemetry("/vsock/lcores")["1"]["active_ports"] == 0
+        and rig.daemon.telemetry("/vsock/lcores")["1"]["sleeps"] > before,
+        "the lcore sleeps",
+    )
     for packet in packets:
         unkicked(*packet)
     guest.queues[TX].kick()
@@ -44,7 +46,7 @@ def test_small_packets_share_a_buffer(rig):
     one, two = rig.guest_to_guest(a, b)
     before = copies(rig)
     data = pattern(30 * 100)
-    one_burst(rig, a, [(one, Op.RW, data[i:i + 100]) for i in range(0, len(data), 100)])
+    one_burst(rig, a, [(one, Op.RW, data[i : i + 100]) for i in range(0, len(data), 100)])
     rig.until(lambda: len(two.rx) == len(data), "data")
     assert two.rx == data
     assert nb_data(two) == 1
@@ -68,8 +70,11 @@ def test_connections_take_turns(rig):
     a, b = rig.guest(3), rig.guest(4)
     pairs = [rig.guest_to_guest(a, b) for _ in range(3)]
     data = [pattern(10 * 50, i) for i in range(3)]
-    one_burst(rig, a, [(pairs[k][0], Op.RW, data[k][i:i + 50])
-                       for i in range(0, 500, 50) for k in range(3)])
+    one_burst(
+        rig,
+        a,
+        [(pairs[k][0], Op.RW, data[k][i : i + 50]) for i in range(0, 500, 50) for k in range(3)],
+    )
     rig.until(lambda: all(len(two.rx) == 500 for _, two in pairs), "data")
     assert [bytes(two.rx) for _, two in pairs] == data
 
@@ -78,8 +83,11 @@ def test_what_ends_it_comes_behind(rig):
     """SHUTDOWN and RST in the burst of the last bytes."""
     a, b = rig.guest(3), rig.guest(4)
     one, two = rig.guest_to_guest(a, b)
-    one_burst(rig, a, [(one, Op.RW, b"last "), (one, Op.RW, b"words"),
-                       (one, Op.SHUTDOWN, b"", Shutdown.SEND)])
+    one_burst(
+        rig,
+        a,
+        [(one, Op.RW, b"last "), (one, Op.RW, b"words"), (one, Op.SHUTDOWN, b"", Shutdown.SEND)],
+    )
     rig.until(lambda: two.peer_shutdown == Shutdown.SEND, "SHUTDOWN")
     assert two.rx == b"last words"
     one, two = rig.guest_to_guest(a, b)
@@ -94,8 +102,15 @@ def test_buffers_run_out_within_a_packet(rig):
     one, two = rig.guest_to_guest(a, b)
     before = copies(rig)
     data = pattern(200_000)
-    one_burst(rig, a, [(one, Op.RW, data[:60_000]), (one, Op.RW, data[60_000:60_001]),
-                       (one, Op.RW, data[60_001:100_000])])
+    one_burst(
+        rig,
+        a,
+        [
+            (one, Op.RW, data[:60_000]),
+            (one, Op.RW, data[60_000:60_001]),
+            (one, Op.RW, data[60_001:100_000]),
+        ],
+    )
     rig.until(lambda: len(two.rx) == 100_000, "data")
     one.send(data[100_000:])
     rig.until(lambda: len(two.rx) == len(data), "data")

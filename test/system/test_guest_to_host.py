@@ -48,8 +48,9 @@ def test_connect(rig, kind):
     if kind == Type.STREAM:
         rig.until(lambda: host.rx == b"from guest" and conn.rx == b"from host", "data")
     else:
-        rig.until(lambda: host.messages == [b"from guest"] and conn.messages == [b"from host"],
-                  "messages")
+        rig.until(
+            lambda: host.messages == [b"from guest"] and conn.messages == [b"from host"], "messages"
+        )
 
 
 @pytest.mark.drops("host_refused")
@@ -71,8 +72,9 @@ def test_stale_socket(rig):
 
 
 @pytest.mark.drops("host_refused")
-@pytest.mark.parametrize("what", ["file", "directory", "stream for seqpacket",
-                                  "seqpacket for stream", "datagram"])
+@pytest.mark.parametrize(
+    "what", ["file", "directory", "stream for seqpacket", "seqpacket for stream", "datagram"]
+)
 def test_not_a_socket_of_the_kind(rig, what):
     guest = rig.guest()
     path = rig.path(3, 83)
@@ -162,6 +164,7 @@ def test_guest_gives_up_while_the_backlog_is_full(rig):
             with contextlib.suppress(BlockingIOError):
                 received.append(peer.recv(100))
         return b"second" in received
+
     peers = []
     rig.until(lambda: take() or again.open, "RESPONSE")
     again.send(b"second")

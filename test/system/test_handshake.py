@@ -16,7 +16,8 @@ def steps(guest, front):
     yield "get_features", front.get_features
     yield "get_protocol_features", front.get_protocol_features
     yield "set_protocol_features", lambda: front.set_protocol_features(
-        vhost_user.PF_REPLY_ACK | vhost_user.PF_CONFIG)
+        vhost_user.PF_REPLY_ACK | vhost_user.PF_CONFIG
+    )
     yield "get_config", lambda: front.get_config(0, 8)
     yield "set_owner", front.set_owner
     yield "set_features", lambda: front.set_features(guest.wanted)
@@ -27,7 +28,8 @@ def steps(guest, front):
         yield f"num_{name}", lambda i=i, q=queue: front.set_vring_num(i, q.size)
         yield f"base_{name}", lambda i=i: front.set_vring_base(i, 0)
         yield f"addr_{name}", lambda i=i, q=queue: front.set_vring_addr(
-            i, mem.uva(q.desc), mem.uva(q.avail), mem.uva(q.used))
+            i, mem.uva(q.desc), mem.uva(q.avail), mem.uva(q.used)
+        )
         yield f"kick_{name}", lambda i=i, q=queue: front.set_vring_kick(i, q.kick_fd)
         yield f"call_{name}", lambda i=i, q=queue: front.set_vring_call(i, q.call_fd)
     yield "enable_rx", lambda: front.set_vring_enable(RX, True)
@@ -36,8 +38,12 @@ def steps(guest, front):
     yield "stop_rx", lambda: front.get_vring_base(RX)
 
 
-STEPS = [name for name, _ in steps(
-    type("G", (), {"queues": [None, None], "mem": None, "wanted": 0}), vhost_user.FrontEnd(None))]
+STEPS = [
+    name
+    for name, _ in steps(
+        type("G", (), {"queues": [None, None], "mem": None, "wanted": 0}), vhost_user.FrontEnd(None)
+    )
+]
 
 
 @pytest.mark.parametrize("last", STEPS)
@@ -140,7 +146,7 @@ def test_two_ports_at_once(rig):
 
 def test_garbage(rig):
     """Bytes that are no message."""
-    for junk in (b"\0" * 100, b"\xff" * 100, struct.pack("<III", 5, 1, 0x7fffffff) + b"x" * 50):
+    for junk in (b"\0" * 100, b"\xff" * 100, struct.pack("<III", 5, 1, 0x7FFFFFFF) + b"x" * 50):
         _, sock = rig.plug(3)
         sock.sendall(junk)
         time.sleep(0.02)

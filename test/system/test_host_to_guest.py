@@ -37,8 +37,9 @@ def test_connect(rig, kind):
     if kind == Type.STREAM:
         rig.until(lambda: host.rx == b"from guest" and conn.rx == b"from host", "data")
     else:
-        rig.until(lambda: host.messages == [b"from guest"] and conn.messages == [b"from host"],
-                  "messages")
+        rig.until(
+            lambda: host.messages == [b"from guest"] and conn.messages == [b"from host"], "messages"
+        )
 
 
 @pytest.mark.parametrize("line", [b"CONNECT 1024\n", b"connect 1024\n", b"cOnNeCt 1024\n"])
@@ -49,8 +50,8 @@ def test_connect_in_any_case(rig, line):
 
 
 def test_connect_largest_port(rig):
-    rig.guest().listen(0xffffffff - 1)
-    host = rig.dial(0xffffffff - 1)
+    rig.guest().listen(0xFFFFFFFF - 1)
+    host = rig.dial(0xFFFFFFFF - 1)
     rig.until(lambda: host.established, "OK")
 
 
@@ -105,9 +106,20 @@ def test_data_before_ok_and_end(rig):
 
 
 BAD_LINES = [
-    b"\n", b"CONNECT\n", b"CONNECT \n", b"CONNECT x\n", b"CONNECT -1\n", b"CONNECT 5x\n",
-    b"CONNECT 4294967296\n", b"CONNECT 99999999999999999999\n", b"HELLO 1024\n", b"CONNECT1024\n",
-    b"CONNECT 1 2\n", b"\0" * 10 + b"\n", b"CONNECT 1024" + b" " * 30 + b"\n", b"A" * 33,
+    b"\n",
+    b"CONNECT\n",
+    b"CONNECT \n",
+    b"CONNECT x\n",
+    b"CONNECT -1\n",
+    b"CONNECT 5x\n",
+    b"CONNECT 4294967296\n",
+    b"CONNECT 99999999999999999999\n",
+    b"HELLO 1024\n",
+    b"CONNECT1024\n",
+    b"CONNECT 1 2\n",
+    b"\0" * 10 + b"\n",
+    b"CONNECT 1024" + b" " * 30 + b"\n",
+    b"A" * 33,
     b"CONNECT 1024" + b"\0" * 100,
 ]
 
@@ -154,8 +166,11 @@ def test_ports_of_the_host_are_distinct(rig):
     for i, host in enumerate(hosts):
         host.send(pattern(2000, i))
         ends[host.ok].send(pattern(3000, -i))
-    rig.until(lambda: all(len(h.rx) == 3000 for h in hosts)
-              and all(len(c.rx) == 2000 for c in listener.conns), "data")
+    rig.until(
+        lambda: all(len(h.rx) == 3000 for h in hosts)
+        and all(len(c.rx) == 2000 for c in listener.conns),
+        "data",
+    )
     for i, host in enumerate(hosts):
         assert host.rx == pattern(3000, -i) and ends[host.ok].rx == pattern(2000, i)
 

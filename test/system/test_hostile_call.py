@@ -14,8 +14,8 @@ from pylib.daemon import pattern
 from pylib.guest import RX, TX
 from pylib.hostile import back_after, bystander
 
-FULL = 2 ** 64 - 2
-LOOK_S = 0.5                # what blocks for less is nobody's fault yet
+FULL = 2**64 - 2
+LOOK_S = 0.5  # what blocks for less is nobody's fault yet
 
 
 def set_nonblocking(fd, on):
@@ -30,7 +30,7 @@ def fill(guest, rings):
         while True:
             with contextlib.suppress(BlockingIOError):
                 os.eventfd_read(fd)
-            with contextlib.suppress(BlockingIOError):      # one more call came in between
+            with contextlib.suppress(BlockingIOError):  # one more call came in between
                 os.eventfd_write(fd, FULL)
                 break
         set_nonblocking(fd, False)
@@ -42,7 +42,7 @@ def hostile(rig, rings, event_idx=False):
     host, conn = rig.host_to_guest(guest)
     rig.until(lambda: guest.idle, "everything taken")
     rig.loop.remove(guest)
-    guest.work_all()        # asks for the next call, whatever the last one was
+    guest.work_all()  # asks for the next call, whatever the last one was
     fill(guest, rings)
     return guest, host, conn
 
@@ -120,8 +120,9 @@ class Lcore:
     def __init__(self, daemon):
         self.pid = daemon.process.pid
         base = f"/proc/{self.pid}/task"
-        self.tid = next(int(tid) for tid in os.listdir(base)
-                        if "worker" in self.read(f"{base}/{tid}/comm"))
+        self.tid = next(
+            int(tid) for tid in os.listdir(base) if "worker" in self.read(f"{base}/{tid}/comm")
+        )
 
     @staticmethod
     def read(path):

@@ -17,21 +17,22 @@ CHAINS = {
     "loop_on_itself": lambda g, s: [(s[0], GOOD, 44, N, s[0])],
     "loop_of_two": lambda g, s: [(s[0], GOOD, 44, N, s[1]), (s[1], GOOD, 44, N, s[0])],
     "next_out_of_range": lambda g, s: [(s[0], GOOD, 44, N, 128)],
-    "next_far_out_of_range": lambda g, s: [(s[0], GOOD, 44, N, 0xffff)],
+    "next_far_out_of_range": lambda g, s: [(s[0], GOOD, 44, N, 0xFFFF)],
     "address_0": lambda g, s: [(s[0], 0, 44, 0, 0)],
-    "address_nowhere": lambda g, s: [(s[0], 0xdead00000000, 44, 0, 0)],
-    "address_wraps": lambda g, s: [(s[0], 2 ** 64 - 10, 44, 0, 0)],
+    "address_nowhere": lambda g, s: [(s[0], 0xDEAD00000000, 44, 0, 0)],
+    "address_wraps": lambda g, s: [(s[0], 2**64 - 10, 44, 0, 0)],
     "address_of_the_front_end": lambda g, s: [(s[0], g.mem.uva(GOOD), 44, 0, 0)],
     "before_memory": lambda g, s: [(s[0], 0x10000 - 10, 44, 0, 0)],
     "past_memory": lambda g, s: [(s[0], END - 10, 44, 0, 0)],
     "at_the_end_of_memory": lambda g, s: [(s[0], END, 44, 0, 0)],
-    "length_of_4_gib": lambda g, s: [(s[0], GOOD, 0xffffffff, 0, 0)],
-    "second_segment_nowhere": lambda g, s: [(s[0], GOOD, 44, N, s[1]),
-                                            (s[1], 0xdead00000000, 100, 0, 0)],
+    "length_of_4_gib": lambda g, s: [(s[0], GOOD, 0xFFFFFFFF, 0, 0)],
+    "second_segment_nowhere": lambda g, s: [
+        (s[0], GOOD, 44, N, s[1]),
+        (s[1], 0xDEAD00000000, 100, 0, 0),
+    ],
     "writable_for_tx": lambda g, s: [(s[0], GOOD, 44, W, 0)],
     "writable_after_readable": lambda g, s: [(s[0], GOOD, 44, N, s[1]), (s[1], GOOD, 44, W, 0)],
-    "readable_after_writable": lambda g, s: [(s[0], GOOD, 44, W | N, s[1]),
-                                             (s[1], GOOD, 44, 0, 0)],
+    "readable_after_writable": lambda g, s: [(s[0], GOOD, 44, W | N, s[1]), (s[1], GOOD, 44, 0, 0)],
     "empty": lambda g, s: [(s[0], GOOD, 0, 0, 0)],
     "empty_twice": lambda g, s: [(s[0], GOOD, 0, N, s[1]), (s[1], GOOD, 0, 0, 0)],
 }
@@ -39,18 +40,23 @@ INDIRECT = {
     "table_of_nothing": lambda g, s: [(s[0], GOOD, 0, IND, 0)],
     "table_not_a_multiple": lambda g, s: [(s[0], table(g, (GOOD, 44, 0, 0)), 24, IND, 0)],
     "table_too_short": lambda g, s: [(s[0], table(g, (GOOD, 44, 0, 0)), 8, IND, 0)],
-    "table_nowhere": lambda g, s: [(s[0], 0xdead00000000, 32, IND, 0)],
+    "table_nowhere": lambda g, s: [(s[0], 0xDEAD00000000, 32, IND, 0)],
     "table_past_memory": lambda g, s: [(s[0], END - 16, 32, IND, 0)],
-    "table_of_4_gib": lambda g, s: [(s[0], GOOD, 0xfffffff0, IND, 0)],
+    "table_of_4_gib": lambda g, s: [(s[0], GOOD, 0xFFFFFFF0, IND, 0)],
     "table_in_a_table": lambda g, s: [
-        (s[0], table(g, (table(g, (GOOD, 44, 0, 0)), 16, IND, 0)), 16, IND, 0)],
-    "table_with_next": lambda g, s: [(s[0], table(g, (GOOD, 44, 0, 0)), 16, IND | N, s[1]),
-                                     (s[1], GOOD, 44, 0, 0)],
+        (s[0], table(g, (table(g, (GOOD, 44, 0, 0)), 16, IND, 0)), 16, IND, 0)
+    ],
+    "table_with_next": lambda g, s: [
+        (s[0], table(g, (GOOD, 44, 0, 0)), 16, IND | N, s[1]),
+        (s[1], GOOD, 44, 0, 0),
+    ],
     "next_out_of_table": lambda g, s: [(s[0], table(g, (GOOD, 44, N, 1)), 16, IND, 0)],
     "loop_in_the_table": lambda g, s: [
-        (s[0], table(g, (GOOD, 44, N, 1), (GOOD, 44, N, 0)), 32, IND, 0)],
+        (s[0], table(g, (GOOD, 44, N, 1), (GOOD, 44, N, 0)), 32, IND, 0)
+    ],
     "address_nowhere_in_the_table": lambda g, s: [
-        (s[0], table(g, (0xdead00000000, 44, 0, 0)), 16, IND, 0)],
+        (s[0], table(g, (0xDEAD00000000, 44, 0, 0)), 16, IND, 0)
+    ],
     "writable_in_the_table": lambda g, s: [(s[0], table(g, (GOOD, 44, W, 0)), 16, IND, 0)],
 }
 
@@ -99,7 +105,7 @@ def test_indirect_that_was_not_negotiated(rig):
 RX_CHAINS = {
     "readable_for_rx": lambda g, s: [(s[0], GOOD, 4096, 0, 0)],
     "loop": lambda g, s: [(s[0], GOOD, 10, W | N, s[0])],
-    "nowhere": lambda g, s: [(s[0], 0xdead00000000, 4096, W, 0)],
+    "nowhere": lambda g, s: [(s[0], 0xDEAD00000000, 4096, W, 0)],
     "past_memory": lambda g, s: [(s[0], END - 10, 4096, W, 0)],
     "readable_first": lambda g, s: [(s[0], GOOD, 44, N, s[1]), (s[1], GOOD, 4096, W, 0)],
 }
@@ -162,8 +168,18 @@ def test_chain_shorter_than_a_header(rig, nb_bytes):
 
 
 @pytest.mark.drops("bad_len")
-@pytest.mark.parametrize("length,chain", [(101, 100), (1, 0), (65536, 100), (65537, 65537),
-                                          (70000, 70000), (0xffffffff, 100), (0x80000000, 0)])
+@pytest.mark.parametrize(
+    "length,chain",
+    [
+        (101, 100),
+        (1, 0),
+        (65536, 100),
+        (65537, 65537),
+        (70000, 70000),
+        (0xFFFFFFFF, 100),
+        (0x80000000, 0),
+    ],
+)
 def test_len_that_lies(rig, length, chain):
     """More than the chain holds, or more than a packet may have: nothing of it is delivered."""
     guest = rig.guest()

@@ -17,7 +17,7 @@ from pylib.vsock_codec import HOST_CID, Header, Op, Type
 
 @pytest.mark.drops("ring_broken")
 @pytest.mark.parametrize("ring", [RX, TX], ids=["rx", "tx"])
-@pytest.mark.parametrize("jump", [1000, 0x7fff, 0x8000, -100])
+@pytest.mark.parametrize("jump", [1000, 0x7FFF, 0x8000, -100])
 def test_avail_index_jumps(rig, ring, jump):
     """That device is stopped; the guest next to it and a successor are not."""
     with bystander(rig):
@@ -37,7 +37,7 @@ def test_avail_index_jumps(rig, ring, jump):
 
 
 @pytest.mark.drops("ring_broken")
-@pytest.mark.parametrize("head", [128, 129, 0x8000, 0xffff])
+@pytest.mark.parametrize("head", [128, 129, 0x8000, 0xFFFF])
 def test_head_out_of_range(rig, head):
     with bystander(rig):
         guest = rig.guest(3)
@@ -70,29 +70,32 @@ def test_memory_is_taken_away(rig):
 def test_memory_table_that_lies(rig):
     """More memory than the file has, regions that overlap, absurd sizes: refused, or dropped with
     the session, never mapped and read."""
+
     def lie(change):
         guest, front = rig.session(3)
         regions = [change(r) for r in guest.mem.regions]
         payload = struct.pack("<II", len(regions), 0) + b"".join(
-            struct.pack("<QQQQ", *r) for r in regions)
+            struct.pack("<QQQQ", *r) for r in regions
+        )
         with contextlib.suppress(vhost_user.BackendGone, vhost_user.BackendRefused):
-            front.tell(vhost_user.Req.SET_MEM_TABLE, payload,
-                       [r.fd for r in guest.mem.regions])
+            front.tell(vhost_user.Req.SET_MEM_TABLE, payload, [r.fd for r in guest.mem.regions])
             guest.front = front
             guest.fill()
             guest.start_rings()
         guest.close()
+
     lie(lambda r: (r.gpa, r.size * 2, r.uva, 0))
     lie(lambda r: (r.gpa, r.size, r.uva, 4096))
-    lie(lambda r: (r.gpa, 2 ** 64 - 1, r.uva, 0))
-    lie(lambda r: (r.gpa, r.size, r.uva, 2 ** 64 - 4096))
-    lie(lambda r: (2 ** 64 - 4096, r.size, r.uva, 0))
+    lie(lambda r: (r.gpa, 2**64 - 1, r.uva, 0))
+    lie(lambda r: (r.gpa, r.size, r.uva, 2**64 - 4096))
+    lie(lambda r: (2**64 - 4096, r.size, r.uva, 0))
     lie(lambda r: (r.gpa, 0, r.uva, 0))
     rig.still_works(rig.guest(3))
 
 
 def test_rings_that_lie(rig):
     """Rings outside of memory, of absurd sizes, misaligned: the device does not start."""
+
     def lie(size=128, desc=0, avail=0, used=0):
         guest, front = rig.session(3)
         front.set_mem_table(guest.mem.regions)
@@ -101,9 +104,12 @@ def test_rings_that_lie(rig):
             for i in (RX, TX):
                 front.set_vring_num(i, size)
                 front.set_vring_base(i, 0)
-                front.set_vring_addr(i, guest.mem.uva(queue.desc) + desc,
-                                     guest.mem.uva(queue.avail) + avail,
-                                     guest.mem.uva(queue.used) + used)
+                front.set_vring_addr(
+                    i,
+                    guest.mem.uva(queue.desc) + desc,
+                    guest.mem.uva(queue.avail) + avail,
+                    guest.mem.uva(queue.used) + used,
+                )
                 front.set_vring_kick(i, queue.kick_fd)
                 front.set_vring_call(i, queue.call_fd)
             for i in (RX, TX):
@@ -111,7 +117,8 @@ def test_rings_that_lie(rig):
             os.eventfd_write(queue.kick_fd, 1)
             time.sleep(0.02)
         guest.close()
-    for size in (0, 3, 100, 65536, 0xffffffff):
+
+    for size in (0, 3, 100, 65536, 0xFFFFFFFF):
         lie(size=size)
     lie(desc=64 << 20)
     lie(avail=-(1 << 40))
@@ -126,8 +133,11 @@ def test_rings_that_lie(rig):
 
 def test_descriptors_that_are_no_eventfds(rig):
     """Kick and call descriptors of another kind must not block or confuse a lcore."""
-    for make in (lambda: os.pipe()[::-1], lambda: (os.open("/dev/zero", os.O_RDWR),),
-                 lambda: (os.memfd_create("x"),)):
+    for make in (
+        lambda: os.pipe()[::-1],
+        lambda: (os.open("/dev/zero", os.O_RDWR),),
+        lambda: (os.memfd_create("x"),),
+    ):
         guest, front = rig.session(3)
         fds = make()
         with contextlib.suppress(vhost_user.BackendGone, vhost_user.BackendRefused):
@@ -137,8 +147,9 @@ def test_descriptors_that_are_no_eventfds(rig):
                 mem = guest.mem
                 front.set_vring_num(i, queue.size)
                 front.set_vring_base(i, 0)
-                front.set_vring_addr(i, mem.uva(queue.desc), mem.uva(queue.avail),
-                                     mem.uva(queue.used))
+                front.set_vring_addr(
+                    i, mem.uva(queue.desc), mem.uva(queue.avail), mem.uva(queue.used)
+                )
                 front.set_vring_kick(i, fds[0])
                 front.set_vring_call(i, fds[0])
             for i in (RX, TX):
@@ -163,7 +174,7 @@ def test_used_ring_is_overwritten(rig):
     rig.until(lambda: host.rx == b"go on", "data")
     rig.loop.remove(guest)
     rig.until(lambda: queue.used_idx() != was + 1000, "the used index")
-    assert queue.used_idx() == (was + 1) & 0xffff
+    assert queue.used_idx() == (was + 1) & 0xFFFF
     back_after(rig, guest)
 
 
@@ -173,8 +184,9 @@ def test_flood_of_requests(rig):
         guest = rig.guest(3)
         guest.auto_rst = False
         for i in range(6000):
-            guest.transmit(Header(3, HOST_CID, 10_000 + i, 7, 0, Type.STREAM, Op.REQUEST), b"",
-                           kick=not i % 64)
+            guest.transmit(
+                Header(3, HOST_CID, 10_000 + i, 7, 0, Type.STREAM, Op.REQUEST), b"", kick=not i % 64
+            )
         rig.still_works(other)
         rig.until(lambda: guest.idle and len(guest.strays) >= 6000, "answers")
 
@@ -187,14 +199,15 @@ def test_random_chains(rig):
         noise = pattern(16 * 128 * 40)
         for i in range(40):
             queue = guest.queues[i & 1]
-            guest.mem.write(queue.desc, noise[i * 2048:(i + 1) * 2048])
-            for slot in range(128):     # addresses that exist, half of the time
+            guest.mem.write(queue.desc, noise[i * 2048 : (i + 1) * 2048])
+            for slot in range(128):  # addresses that exist, half of the time
                 if noise[i * 2048 + slot] & 1:
-                    guest.mem.write(queue.desc + 16 * slot,
-                                    struct.pack("<Q", GOOD + noise[slot] * 16))
+                    guest.mem.write(
+                        queue.desc + 16 * slot, struct.pack("<Q", GOOD + noise[slot] * 16)
+                    )
             for slot in range(0, 100, 7):
                 queue.push_head(slot)
-            if queue.avail_idx - queue.used_idx() & 0xffff <= 128:
+            if queue.avail_idx - queue.used_idx() & 0xFFFF <= 128:
                 queue.publish()
             os.eventfd_write(queue.kick_fd, 1)
             time.sleep(0.003)

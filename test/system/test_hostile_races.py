@@ -40,8 +40,7 @@ def stop(pid):
     os.waitpid(pid, 0)
 
 
-@pytest.mark.parametrize("what", ["len", "op", "desc_len", "desc_addr", "desc_flags",
-                                  "table_addr"])
+@pytest.mark.parametrize("what", ["len", "op", "desc_len", "desc_addr", "desc_flags", "table_addr"])
 def test_memory_changes_while_it_is_read(rig, what):
     """Header fields and descriptors flip between good and bad under the device's eyes.  Whatever it
     makes of each packet, what it delivers is bytes of this guest's packets, and it stays up."""
@@ -58,12 +57,12 @@ def test_memory_changes_while_it_is_read(rig, what):
             queue.set_desc(slot, gpa, HEADER_LEN + 10)
         desc = queue.desc + 16 * slot
         pid = {
-            "len": lambda: flip(guest, gpa + 24, [10, 0xfffffff0, 65537]),
-            "op": lambda: flip(guest, gpa + 28, [0x00050001, 0x00060001, 0x00ff0001, 0x00010001]),
-            "desc_len": lambda: flip(guest, desc + 8, [HEADER_LEN + 10, 0xffffffff, 3, 0]),
-            "desc_addr": lambda: flip(guest, desc, [gpa, 0xdead00000000, END - 4], "Q"),
-            "desc_flags": lambda: flip(guest, desc + 12, [0, N, W, N | slot << 16, 0x7f0001]),
-            "table_addr": lambda: flip(guest, desc, [inner, 0xdead00000000, gpa], "Q"),
+            "len": lambda: flip(guest, gpa + 24, [10, 0xFFFFFFF0, 65537]),
+            "op": lambda: flip(guest, gpa + 28, [0x00050001, 0x00060001, 0x00FF0001, 0x00010001]),
+            "desc_len": lambda: flip(guest, desc + 8, [HEADER_LEN + 10, 0xFFFFFFFF, 3, 0]),
+            "desc_addr": lambda: flip(guest, desc, [gpa, 0xDEAD00000000, END - 4], "Q"),
+            "desc_flags": lambda: flip(guest, desc + 12, [0, N, W, N | slot << 16, 0x7F0001]),
+            "table_addr": lambda: flip(guest, desc, [inner, 0xDEAD00000000, gpa], "Q"),
         }[what]()
         try:
             end = time.monotonic() + 0.7

@@ -38,6 +38,7 @@ def test_no_busy_loop_on_ended_sockets(rig):
 
     def unread(conn):
         conn.auto_read = conn.auto_close = False
+
     host, conn = rig.host_to_guest(guest, buf_alloc=100, setup=unread)
     host.send(bytes(1000))
     rig.until(lambda: conn.rx_cnt == 100 and host.sent, "the window")
@@ -94,14 +95,21 @@ def test_no_wake_up_is_lost(launch, event_idx):
             one.send(b"1")
         else:
             two.send(b"2")
-        rig.until(lambda: (len(conn.rx), len(host.rx), len(two.rx), len(one.rx))
-                  == tuple((i + 4 - w) // 4 for w in range(4)), f"round {i}", timeout=20)
+        rig.until(
+            lambda: (len(conn.rx), len(host.rx), len(two.rx), len(one.rx))
+            == tuple((i + 4 - w) // 4 for w in range(4)),
+            f"round {i}",
+            timeout=20,
+        )
 
 
 def test_no_wake_up_is_lost_across_lcores(launch):
-    rig = launch(cids=(3, 4), eal=("--lcores", "0@0,1@1,2@0"),
-                 app=("--idle", "adaptive", "--spin-us", "50"),
-                 port_args={3: {"lcore": 1}, 4: {"lcore": 2}})
+    rig = launch(
+        cids=(3, 4),
+        eal=("--lcores", "0@0,1@1,2@0"),
+        app=("--idle", "adaptive", "--spin-us", "50"),
+        port_args={3: {"lcore": 1}, 4: {"lcore": 2}},
+    )
     guest, other = rig.guest(3), rig.guest(4)
     one, two = rig.guest_to_guest(guest, other)
     rnd = random.Random(2)

@@ -21,8 +21,7 @@ def one_rst(rig, guest, head):
     assert len(guest.strays) == 1
     rst = guest.strays.pop()
     assert rst.op == Op.RST and rst.len == 0 and rst.flags == 0
-    assert (rst.src_cid, rst.src_port, rst.dst_port) == (head.dst_cid, head.dst_port,
-                                                         head.src_port)
+    assert (rst.src_cid, rst.src_port, rst.dst_port) == (head.dst_cid, head.dst_port, head.src_port)
     assert rst.type == head.type
 
 
@@ -41,8 +40,8 @@ def test_operation_outside_of_a_connection(rig, op, kind):
 def test_rst_is_never_answered(rig):
     """Not for an unknown connection, not for an unknown CID, not with an unknown type."""
     guest = rig.guest()
-    for kind in (1, 2, 3, 0, 0xffff):
-        for cid in (0, 1, 2, 3, 4, 99, 2 ** 32 - 1, 2 ** 32 + 2, 2 ** 64 - 1):
+    for kind in (1, 2, 3, 0, 0xFFFF):
+        for cid in (0, 1, 2, 3, 4, 99, 2**32 - 1, 2**32 + 2, 2**64 - 1):
             guest.transmit(Header(3, cid, 1111, 2222, 0, kind, Op.RST))
     quiet(rig, guest)
     assert not guest.log
@@ -50,7 +49,7 @@ def test_rst_is_never_answered(rig):
 
 
 @pytest.mark.drops("bad_type")
-@pytest.mark.parametrize("kind", [0, 3, 4, 0x101, 0xffff])
+@pytest.mark.parametrize("kind", [0, 3, 4, 0x101, 0xFFFF])
 @pytest.mark.parametrize("op", [Op.REQUEST, Op.RW], ids=lambda o: o.name.lower())
 def test_unknown_type(rig, kind, op):
     guest = rig.guest()
@@ -62,7 +61,7 @@ def test_unknown_type(rig, kind, op):
 
 
 @pytest.mark.drops("bad_op")
-@pytest.mark.parametrize("op", [0, 8, 255, 0xffff])
+@pytest.mark.parametrize("op", [0, 8, 255, 0xFFFF])
 def test_unknown_operation(rig, op):
     guest = rig.guest()
     head = Header(3, HOST_CID, 1111, 2222, 0, Type.STREAM, op)
@@ -84,7 +83,7 @@ def test_unknown_operation_on_a_connection(rig):
 
 
 @pytest.mark.drops("unknown_cid")
-@pytest.mark.parametrize("cid", [0, 1, 5, 99, 2 ** 32 - 2, 2 ** 32 - 1])
+@pytest.mark.parametrize("cid", [0, 1, 5, 99, 2**32 - 2, 2**32 - 1])
 def test_unknown_cid(rig, cid):
     """Nobody has that CID: refused, not left hanging."""
     guest = rig.guest()
@@ -106,14 +105,14 @@ def test_own_cid(rig):
         peer.send(pattern(100_000, 2))
         rig.until(lambda: len(peer.rx) == 100_000 and len(conn.rx) == 100_000, "data")
         assert peer.rx == pattern(100_000, 1) and conn.rx == pattern(100_000, 2)
-    same = guest.new_conn(90, 3, 90)        # both ends would have the same address pair
+    same = guest.new_conn(90, 3, 90)  # both ends would have the same address pair
     same.raw(Op.REQUEST)
     guest.listeners.clear()
     rig.until(lambda: same.closed or guest.strays, "an answer")
     rig.still_works(guest)
 
 
-@pytest.mark.parametrize("cid", [2 ** 32 + 2, 2 ** 32 + 4, 2 ** 63 + 2, 2 ** 64 - 1])
+@pytest.mark.parametrize("cid", [2**32 + 2, 2**32 + 4, 2**63 + 2, 2**64 - 1])
 def test_cid_with_upper_bits(rig, cid):
     """The reserved half of a CID is not ignored: nobody is reached."""
     guest, other = rig.guest(3), rig.guest(4)
@@ -127,7 +126,7 @@ def test_cid_with_upper_bits(rig, cid):
 
 
 @pytest.mark.drops("bad_src_cid")
-@pytest.mark.parametrize("cid", [0, 2, 4, 2 ** 32 + 3])
+@pytest.mark.parametrize("cid", [0, 2, 4, 2**32 + 3])
 def test_wrong_source_cid(rig, cid):
     """Nobody speaks for another: counted, and no connection comes of it."""
     guest, other = rig.guest(3), rig.guest(4)
@@ -135,8 +134,9 @@ def test_wrong_source_cid(rig, cid):
     server = rig.serve(93)
     guest.transmit(Header(cid, HOST_CID, 1111, 93, 0, Type.STREAM, Op.REQUEST, buf_alloc=1000))
     guest.transmit(Header(cid, HOST_CID, conn.local_port, conn.peer_port, 0, Type.STREAM, Op.RST))
-    guest.transmit(Header(cid, HOST_CID, conn.local_port, conn.peer_port, 4, Type.STREAM, Op.RW),
-                   b"evil")
+    guest.transmit(
+        Header(cid, HOST_CID, conn.local_port, conn.peer_port, 4, Type.STREAM, Op.RW), b"evil"
+    )
     quiet(rig, guest)
     assert not server.conns and not other.strays
     conn.send(b"good")
@@ -172,8 +172,20 @@ def test_out_of_place_before_the_response(rig, op):
     rig.until(lambda: listener.requests, "REQUEST")
     head = listener.requests[0]
     payload = b"early" if op == Op.RW else b""
-    guest.transmit(Header(3, HOST_CID, 1024, head.src_port, len(payload), Type.STREAM, op,
-                          3 if op == Op.SHUTDOWN else 0, 1000), payload)
+    guest.transmit(
+        Header(
+            3,
+            HOST_CID,
+            1024,
+            head.src_port,
+            len(payload),
+            Type.STREAM,
+            op,
+            3 if op == Op.SHUTDOWN else 0,
+            1000,
+        ),
+        payload,
+    )
     rig.until(lambda: host.ended and guest.strays, "both learn of it")
     assert guest.strays[0].op == Op.RST and not host.rx and not host.established
     rig.still_works(guest)

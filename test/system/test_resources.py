@@ -14,7 +14,7 @@ def limit_fds(daemon, spare):
     pid = daemon.process.pid
     soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     used, steady = set(), 0
-    while steady < 10:      # one that is being closed would be one to spare
+    while steady < 10:  # one that is being closed would be one to spare
         time.sleep(0.02)
         last, used = used, {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
         steady = steady + 1 if used == last else 0
@@ -81,6 +81,7 @@ def test_memory_does_not_grow(rig):
             rig.until(lambda: host.ended, "end")
             rig.loop.remove(host)
             host.close()
+
     turn()
     before = rig.daemon.resident()
     for _ in range(5):
@@ -129,8 +130,9 @@ def test_slow_path_stays_off_polled_cpus(rig):
     """No thread of the slow path may run where an lcore polls: main on CPU 0, the lcore on 1."""
     rig.pair(rig.guest(), "guest")
     threads = threads_of(rig.daemon.process.pid).values()
-    slow = [(name, cpus) for name, cpus in threads
-            if name.startswith("wq/") or name == "vsock-listen"]
+    slow = [
+        (name, cpus) for name, cpus in threads if name.startswith("wq/") or name == "vsock-listen"
+    ]
     names = [name for name, _ in slow]
     assert any(name.startswith("wq/0:") for name in names) and "vsock-listen" in names, threads
     assert all(1 not in cpus for _, cpus in slow), slow

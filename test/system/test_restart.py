@@ -39,6 +39,7 @@ def test_stop_and_resume(rig, event_idx):
         assert before == [q.used_idx() for q in guest.queues]
         guest.work_all()
         guest.start_rings(None)
+
     for host, conn in pairs:
         for _ in range(3):
             transfer(rig, host, conn, 1_000_000, pause)
@@ -100,10 +101,12 @@ def test_disable_and_enable(rig):
     guest = rig.guest()
     host, conn = rig.host_to_guest(guest)
     for ring in (RX, TX, RX):
+
         def pause(ring=ring):
             guest.front.set_vring_enable(ring, False)
             rig.loop.run(0.02)
             guest.front.set_vring_enable(ring, True)
+
         transfer(rig, host, conn, 500_000, pause)
 
 
@@ -117,7 +120,8 @@ def test_new_call_descriptor(rig, event_idx):
         for i, queue in enumerate(guest.queues):
             queue.new_call_fd()
             guest.front.set_vring_call(i, queue.call_fd)
-        guest.work_all()      # a call that went to the old descriptor is the driver's to make up
+        guest.work_all()  # a call that went to the old descriptor is the driver's to make up
+
     for _ in range(5):
         transfer(rig, host, conn, 300_000, change)
 
@@ -158,6 +162,7 @@ def test_memory_is_added_and_removed(rig):
         def plug():
             guest.front.set_mem_table(guest.mem.regions)
             guest.fill(32, region)
+
         transfer(rig, host, conn, 500_000, plug)
         gpa = guest.mem.alloc(1 << 16, region)
         guest.mem.write(gpa, conn.header(5, 1000).pack() + pattern(1000))
@@ -178,6 +183,7 @@ def test_same_memory_again(rig):
         for _ in range(10):
             guest.front.set_mem_table(guest.mem.regions)
             rig.loop.run(0.002)
+
     transfer(rig, host, conn, 2_000_000, again)
 
 

@@ -39,8 +39,9 @@ class Device:
     def _walk(self, table, slot, limit):
         segments = []
         for _ in range(limit):
-            addr, nb_bytes, flags, link = struct.unpack("<QIHH",
-                                                        self.mem.read(table + 16 * slot, 16))
+            addr, nb_bytes, flags, link = struct.unpack(
+                "<QIHH", self.mem.read(table + 16 * slot, 16)
+            )
             if flags & DESC_INDIRECT:
                 return self._walk(addr, 0, nb_bytes // 16)
             segments.append((addr, nb_bytes, bool(flags & DESC_WRITE)))
@@ -55,13 +56,13 @@ class Device:
             self.mem.write(self.used + 4 + 8 * self.size, struct.pack("<H", self.next))
             return None
         head = self._u16(self.avail + 4 + 2 * (self.next % self.size))
-        self.next = (self.next + 1) & 0xffff
+        self.next = (self.next + 1) & 0xFFFF
         return head, self._walk(self.desc, head, self.size)
 
     def push(self, head, nb_bytes):
         """Use a chain and call if the driver wants it."""
         old = self.nb_used
-        self.nb_used = (old + 1) & 0xffff
+        self.nb_used = (old + 1) & 0xFFFF
         self.mem.write(self.used + 4 + 8 * (old % self.size), struct.pack("<II", head, nb_bytes))
         self.mem.write(self.used + 2, struct.pack("<H", self.nb_used))
         if self.event_idx:
@@ -96,7 +97,7 @@ class Wire:
                 data = b"".join(device.mem.read(a, n) for a, n, _ in segments)
                 device.push(head, 0)
                 packet = Header.unpack(data)
-                self.waiting.append([packet, data[HEADER_LEN:HEADER_LEN + packet.len]])
+                self.waiting.append([packet, data[HEADER_LEN : HEADER_LEN + packet.len]])
         while self.waiting and self.deliver():
             pass
 
@@ -110,8 +111,10 @@ class Wire:
         head, segments = chain
         room = sum(n for _, n, _ in segments) - HEADER_LEN
         last = len(payload) <= room
-        data = packet.but(len=min(room, len(payload)),
-                          flags=packet.flags if last else 0).pack() + payload[:room]
+        data = (
+            packet.but(len=min(room, len(payload)), flags=packet.flags if last else 0).pack()
+            + payload[:room]
+        )
         self.waiting[0][1] = payload[room:]
         nb_bytes = len(data)
         for addr, size, writable in segments:
@@ -140,10 +143,30 @@ def wired(**kwargs):
 
 def test_header_bytes():
     """The layout, byte by byte, against the specification."""
-    head = Header(0x0102030405060708, 0x1112131415161718, 0x21222324, 0x31323334, 0x41424344,
-                  0x5152, 0x6162, 0x71727374, 0x81828384, 0x91929394)
-    wire = bytes.fromhex("0807060504030201" "1817161514131211" "24232221" "34333231" "44434241"
-                         "5251" "6261" "74737271" "84838281" "94939291")
+    head = Header(
+        0x0102030405060708,
+        0x1112131415161718,
+        0x21222324,
+        0x31323334,
+        0x41424344,
+        0x5152,
+        0x6162,
+        0x71727374,
+        0x81828384,
+        0x91929394,
+    )
+    wire = bytes.fromhex(
+        "0807060504030201"
+        "1817161514131211"
+        "24232221"
+        "34333231"
+        "44434241"
+        "5251"
+        "6261"
+        "74737271"
+        "84838281"
+        "94939291"
+    )
     assert len(wire) == HEADER_LEN
     assert head.pack() == wire
     assert Header.unpack(wire + b"payload") == head
@@ -153,17 +176,17 @@ def test_credit_wraps_and_never_goes_below_zero():
     assert credit(100, 10, 0) == 90
     assert credit(100, 5, U32 - 20) == 75
     assert credit(10, 100, 50) == 0
-    assert credit(2 ** 32 - 1, 0, 1) == 0
+    assert credit(2**32 - 1, 0, 1) == 0
 
 
 def test_need_event_is_passing_the_index():
     """new - event - 1 < new - old (mod 2^16) says: the event lies in [old, new)."""
-    for old in (0, 1, 0x7fff, 0xfffe, 0xffff):
+    for old in (0, 1, 0x7FFF, 0xFFFE, 0xFFFF):
         for moved in range(0, 5):
-            new = (old + moved) & 0xffff
-            passed = {(old + i) & 0xffff for i in range(moved)}
+            new = (old + moved) & 0xFFFF
+            passed = {(old + i) & 0xFFFF for i in range(moved)}
             for delta in range(-6, 7):
-                event = (old + delta) & 0xffff
+                event = (old + delta) & 0xFFFF
                 assert need_event(event, new, old) == (event in passed)
 
 
@@ -198,7 +221,7 @@ def test_ring_kicks_by_flag():
     assert queue.publish()
 
 
-@pytest.mark.parametrize("base", [0, 1, 0x7fff, 0xfffe])
+@pytest.mark.parametrize("base", [0, 1, 0x7FFF, 0xFFFE])
 @pytest.mark.parametrize("indirect", [False, True])
 def test_ring_round_and_round(base, indirect):
     """More chains than the ring has slots, with the indices wrapping."""
@@ -256,8 +279,10 @@ def test_front_end_messages():
     mem = GuestMemory(1 << 16, 0x1000)
     front.set_mem_table(mem.regions)
     data, fds, _, _ = socket.recv_fds(far, 100, 4)
-    assert data == (struct.pack("<IIIII", 5, 1, 40, 1, 0)
-                    + struct.pack("<QQQQ", 0x1000, 1 << 16, mem.regions[0].uva, 0))
+    assert data == (
+        struct.pack("<IIIII", 5, 1, 40, 1, 0)
+        + struct.pack("<QQQQ", 0x1000, 1 << 16, mem.regions[0].uva, 0)
+    )
     assert os.fstat(fds[0]).st_ino == os.fstat(mem.regions[0].fd).st_ino
     os.close(fds[0])
     front.set_vring_kick(1, None)
@@ -314,6 +339,7 @@ def test_guest_waits_for_credit_and_notices_too_much():
 
     def slow(conn):
         conn.auto_read = False
+
     listener = two.listen(1000, buf_alloc=1000, setup=slow)
     conn = one.connect(1000, cid=4)
     loop.until(lambda: conn.open, "connection")

@@ -22,8 +22,9 @@ def test_messages(rig, rx_shape, maker):
     for size in SIZES:
         host.send(pattern(size, f"h{size}"))
         conn.send(pattern(size, f"g{size}"))
-    rig.until(lambda: len(host.messages) == len(SIZES) and len(conn.messages) == len(SIZES),
-              "messages")
+    rig.until(
+        lambda: len(host.messages) == len(SIZES) and len(conn.messages) == len(SIZES), "messages"
+    )
     assert host.messages == [pattern(s, f"g{s}") for s in SIZES]
     assert conn.messages == [pattern(s, f"h{s}") for s in SIZES]
     assert all(f & Seq.EOM for f in conn.message_flags)
@@ -135,7 +136,7 @@ def test_program_stops_reading_with_a_backlog(rig, how):
     rig.loop.steady(lambda: not conn.credit(), "no credit left")
     if how == "shutdown":
         host.sock.shutdown(socket.SHUT_RD)
-        host.reading = True     # what lies in its socket; the rest is refused, and so noticed
+        host.reading = True  # what lies in its socket; the rest is refused, and so noticed
         rig.until(lambda: conn.peer_shutdown or conn.closed, "SHUTDOWN 1")
         conn.out.clear()
         if conn.open:
@@ -154,6 +155,7 @@ def test_slow_guest(rig):
 
     def unread(conn):
         conn.auto_read = False
+
     host, conn = rig.host_to_guest(guest, kind=SEQ, buf_alloc=10_000, setup=unread)
     for i in range(20):
         host.send(pattern(3000, i))

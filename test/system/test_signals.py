@@ -138,8 +138,9 @@ def test_live_socket_of_another_is_not_replaced(which):
     daemon = Daemon()
     try:
         port = daemon.ports[3]
-        path = {"iface": port.iface, "uds": port.uds,
-                "uds_seqpacket": port.uds + "_seqpacket"}[which]
+        path = {"iface": port.iface, "uds": port.uds, "uds_seqpacket": port.uds + "_seqpacket"}[
+            which
+        ]
         kind = socket.SOCK_SEQPACKET if which == "uds_seqpacket" else socket.SOCK_STREAM
         with socket.socket(socket.AF_UNIX, kind) as server:
             server.bind(path)

@@ -37,8 +37,9 @@ def test_every_shape(rig, rx_shape, event_idx, indirect):
     one, two = rig.guest_to_guest(a, b)
     for shape in shapes.TX:
         one.shape = two.shape = shape
-        rig.both_ways(one, two, pattern(MAX_PAYLOAD + 1, shape), pattern(20_000, shape + "b"),
-                  shape)
+        rig.both_ways(
+            one, two, pattern(MAX_PAYLOAD + 1, shape), pattern(20_000, shape + "b"), shape
+        )
 
 
 def test_bulk_both_ways(rig):
@@ -55,7 +56,7 @@ def test_order_of_mixed_sizes(rig):
     data = pattern(sum(sizes))
     at = 0
     for size in sizes:
-        one.send(data[at:at + size])
+        one.send(data[at : at + size])
         at += size
     rig.until(lambda: len(two.rx) == len(data), "data")
     assert two.rx == data
@@ -73,8 +74,11 @@ def test_many_connections_between_three(rig):
     for i, (one, two) in enumerate(ends):
         one.send(pattern(150_000, f"{i}>"))
         two.send(pattern(150_000, f"{i}<"))
-    rig.until(lambda: all(len(o.rx) == 150_000 and len(t.rx) == 150_000 for o, t in ends), "data",
-              timeout=60)
+    rig.until(
+        lambda: all(len(o.rx) == 150_000 and len(t.rx) == 150_000 for o, t in ends),
+        "data",
+        timeout=60,
+    )
     for i, (one, two) in enumerate(ends):
         assert two.rx == pattern(150_000, f"{i}>") and one.rx == pattern(150_000, f"{i}<")
 
@@ -85,6 +89,7 @@ def test_credit_is_end_to_end(rig):
 
     def unread(conn):
         conn.auto_read = False
+
     one, two = rig.guest_to_guest(a, b, buf_alloc=10_000, setup=unread)
     data = pattern(55_000)
     one.send(data)
@@ -114,6 +119,7 @@ def test_past_the_other_guests_credit(rig):
 
     def unread(conn):
         conn.auto_read = False
+
     one, two = rig.guest_to_guest(a, b, buf_alloc=10_000, setup=unread)
     for _ in range(4):
         if one.open:
@@ -244,8 +250,10 @@ def test_stop_and_resume_between_guests(rig):
     assert two.rx == data and one.rx == data
 
 
-GROUPS = {"cids": (3, 4, 5, 6), "port_args": {
-    3: {"groups": "a"}, 4: {"groups": "a+b"}, 5: {"groups": "b"}, 6: {}}}
+GROUPS = {
+    "cids": (3, 4, 5, 6),
+    "port_args": {3: {"groups": "a"}, 4: {"groups": "a+b"}, 5: {"groups": "b"}, 6: {}},
+}
 
 
 @pytest.mark.drops("not_in_group")

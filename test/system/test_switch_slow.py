@@ -124,7 +124,7 @@ def test_packets_behind_a_reset_on_its_way(rig):
     rig.loop.run(0.05)
     one.out.clear()
     one.rst()
-    rig.loop.run(0.1)       # the last packet may still be a loan of the slow one
+    rig.loop.run(0.1)  # the last packet may still be a loan of the slow one
     for _ in range(5):
         two.raw(Op.RW, b"too late")
     rig.until(lambda: b.idle, "taken")

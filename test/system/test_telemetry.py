@@ -12,8 +12,7 @@ from pylib.vsock_codec import HOST_CID, Header, Op, Type
 COUNTERS = {"from_guest_packets", "from_guest_bytes", "to_guest_packets", "to_guest_bytes"}
 
 # Reasons that no test of this suite can make the daemon count, and why.
-NOT_HERE = {
-}
+NOT_HERE = {}
 
 
 def reasons_with_a_test():
@@ -26,8 +25,11 @@ def reasons_with_a_test():
         with open(os.path.join(here, name), encoding="utf-8") as file:
             tree = ast.parse(file.read())
         for node in ast.walk(tree):
-            if (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
-                    and node.func.attr == "drops"):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr == "drops"
+            ):
                 found |= {a.value for a in node.args if isinstance(a, ast.Constant)}
     return found
 
@@ -170,9 +172,11 @@ def test_list_can_skip(rig):
 
 def test_lcores(rig):
     """One entry for each poll lcore, with counters that move."""
+
     def lcore():
         answer = rig.daemon.telemetry("/vsock/lcores")
         return answer["1"] if isinstance(answer, dict) else answer[0]
+
     guest = rig.guest(3)
     before = lcore()
     rig.still_works(guest)
@@ -192,15 +196,27 @@ def test_port_sleeps(rig):
         rig.still_works(guest)
         rig.daemon.wait_for(
             lambda: rig.daemon.telemetry("/vsock/lcores")["1"]["port_sleeps"] > before,
-            "the port is left to kicks")
+            "the port is left to kicks",
+        )
 
 
-@pytest.mark.parametrize("command", [
-    "/vsock/port", "/vsock/port,", "/vsock/port,nobody", "/vsock/port," + "x" * 200,
-    "/vsock/port,vsock_vhost0,x", "/vsock/list,x", "/vsock/stats,x", "/vsock/lcores,x",
-    "/vsock/conns", "/vsock/conns,nobody", "/vsock/conns,vsock_vhost0,x",
-    "/vsock/conns,vsock_vhost0,4000000000",
-])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "/vsock/port",
+        "/vsock/port,",
+        "/vsock/port,nobody",
+        "/vsock/port," + "x" * 200,
+        "/vsock/port,vsock_vhost0,x",
+        "/vsock/list,x",
+        "/vsock/stats,x",
+        "/vsock/lcores,x",
+        "/vsock/conns",
+        "/vsock/conns,nobody",
+        "/vsock/conns,vsock_vhost0,x",
+        "/vsock/conns,vsock_vhost0,4000000000",
+    ],
+)
 def test_bad_parameters(rig, command):
     """An answer, whatever it says, and the next question is answered as ever."""
     with Telemetry(rig.daemon.telemetry_path()) as client:

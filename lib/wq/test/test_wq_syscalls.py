@@ -14,33 +14,38 @@ import tempfile
 def futexes(program, nb):
     """Futex calls of the main thread; None where it cannot be traced."""
     with tempfile.TemporaryDirectory() as tmp:
-        out = os.path.join(tmp, 'counts')
-        run = subprocess.run(['strace', '-c', '-o', out, program, str(nb)], check=False,
-                             stderr=subprocess.PIPE, timeout=100, text=True)
-        if run.returncode != 0 and ('ptrace' in run.stderr or 'PTRACE' in run.stderr):
+        out = os.path.join(tmp, "counts")
+        run = subprocess.run(
+            ["strace", "-c", "-o", out, program, str(nb)],
+            check=False,
+            stderr=subprocess.PIPE,
+            timeout=100,
+            text=True,
+        )
+        if run.returncode != 0 and ("ptrace" in run.stderr or "PTRACE" in run.stderr):
             return None
         assert run.returncode == 0, run.stderr
-        with open(out, encoding='ascii') as table:
+        with open(out, encoding="ascii") as table:
             for line in table:
                 fields = line.split()
-                if fields and re.fullmatch(r'futex', fields[-1]):
+                if fields and re.fullmatch(r"futex", fields[-1]):
                     return int(fields[3])
     return 0
 
 
 def main():
-    if not shutil.which('strace'):
-        print('skipped: no strace')
+    if not shutil.which("strace"):
+        print("skipped: no strace")
         sys.exit(77)
     program = sys.argv[1]
     few, many = futexes(program, 100), futexes(program, 100000)
     if few is None or many is None:
-        print('skipped: may not trace')
+        print("skipped: may not trace")
         sys.exit(77)
-    print(f'futex calls: {few} for 100 works, {many} for 100000')
+    print(f"futex calls: {few} for 100 works, {many} for 100000")
     # What start, flush and end need, and chance adds a few.
     assert many <= few + 50, (few, many)
 
 
-if __name__ == '__main__':
+if __name__ == "__main__":
     main()
