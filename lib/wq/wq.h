@@ -6,11 +6,11 @@
  * @file
  * A concurrency-managed workqueue for threads.
  *
- * It follows Linux's workqueue. Works are queued to workqueues. A workqueue is a front end of shared
- * worker pools: one normal and one high-priority pool per CPU, and unbound pools by affinity scope.
- * A pool runs one worker as long as that worker does not block, and starts the next one when it
- * does. `doc/workqueue.md` tells which kind of workqueue to use, and lists the differences from the
- * kernel.
+ * It follows Linux's workqueue. Works are queued to workqueues. A workqueue is a front end of
+ * shared worker pools: one normal and one high-priority pool per CPU, and unbound pools by affinity
+ * scope. A pool runs one worker as long as that worker does not block, and starts the next one when
+ * it does. `doc/workqueue.md` tells which kind of workqueue to use, and lists the differences from
+ * the kernel.
  *
  * Guarantees:
  *  1. wq_queue_work() returns false iff the work was already pending (or is disabled, or the
@@ -175,8 +175,9 @@ enum wq_flags {
 WQ_API int wq_init(const struct wq_config *cfg);
 
 /**
- * Stops all threads and frees all memory. The caller has destroyed every workqueue that it allocated
- * and has cancelled every delayed work. Works that are pending in the system workqueues still run.
+ * Stops all threads and frees all memory. The caller has destroyed every workqueue that it
+ * allocated and has cancelled every delayed work. Works that are pending in the system workqueues
+ * still run.
  *
  * Context: slow path, not from a work. No other thread may use the library.
  */
@@ -254,8 +255,8 @@ WQ_API void wq_delayed_init(struct wq_delayed_work *dw, wq_func_t func);
 WQ_API bool wq_queue_work(struct workqueue *wq, struct wq_work *work);
 
 /**
- * wq_queue_work() for the pool of a given CPU; a CPU that is not in the library's set stands for the
- * nearest one. A work that still runs in another pool waits there.
+ * wq_queue_work() for the pool of a given CPU; a CPU that is not in the library's set stands for
+ * the nearest one. A work that still runs in another pool waits there.
  *
  * Context: any thread, lcores included.
  * @param cpu CPU number; -1: the caller's.
@@ -394,8 +395,8 @@ WQ_API void wq_thaw(void);
 
 /**
  * Changes the CPUs of the library while it runs. Workers of a CPU that leaves the set finish their
- * works on the remaining CPUs. New works go to the nearest remaining CPU. A CPU that comes back gets
- * its workers back.
+ * works on the remaining CPUs. New works go to the nearest remaining CPU. A CPU that comes back
+ * gets its workers back.
  *
  * Context: slow path.
  * @return 0; -EINVAL if @p cpus names no CPU of the machine.

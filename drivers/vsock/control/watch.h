@@ -25,7 +25,8 @@ struct vsock_switch;
 /**
  * Start the checks of all lcores of a switch.
  * Context: main; the lcores run and wq_init() was called.
- * @return 0; -EBUSY all real-time signals have handlers; -ENOMEM; -errno of sigaction() or wq_alloc().
+ * @return 0; -EBUSY all real-time signals have handlers; -ENOMEM; -errno of sigaction() or
+ *   wq_alloc().
  */
 int watch_start(struct vsock_switch *sw);
 
