@@ -172,18 +172,6 @@ glue_port_refuse_next(struct port *port)
 	pthread_mutex_unlock(&port->lock);
 }
 
-static void
-release(struct port_device *dev)
-{
-	for (int q = 0; q < PORT_NB_QUEUES; q++) {
-		if (dev->kick_fd[q] >= 0)
-			close(dev->kick_fd[q]);
-		if (dev->call_fd[q] >= 0)
-			close(dev->call_fd[q]);
-	}
-	free(dev->mem);
-}
-
 int
 port_device_up(struct port *port, struct port_device *dev)
 {
@@ -193,7 +181,7 @@ port_device_up(struct port *port, struct port_device *dev)
 	CHECK(!port->st.has_device);
 	if (port->refuse_next) {
 		port->refuse_next = false;
-		release(dev);
+		port_device_release(dev);
 		rc = -EINVAL;
 	} else {
 		port->dev = *dev;
@@ -221,7 +209,7 @@ port_device_down(struct port *port, struct port_indices *indices)
 	pthread_mutex_lock(&port->lock);
 	if (port->st.has_device) {
 		*indices = port->idx;
-		release(&port->dev);
+		port_device_release(&port->dev);
 		port->st.has_device = false;
 		port->st.nb_down++;
 		rc = 0;

@@ -193,10 +193,7 @@ port_create(struct vsock_switch *sw, const struct port_conf *conf, struct port *
 	port->sw = sw;
 	port->conf = *conf;
 	port->cid = conf->cid;
-	for (int q = 0; q < PORT_NB_QUEUES; q++) {
-		port->kick_fd[q] = -1;
-		port->call_fd[q] = -1;
-	}
+	port_device_init(&port->dev);
 	TAILQ_INIT(&port->ready);
 	pthread_mutex_init(&port->clear_mutex, NULL);
 	wq_work_init(&port->broken_work, broken);
@@ -286,18 +283,6 @@ port_start(struct port *port)
 
 /* ---- devices ---- */
 
-static void
-device_release(struct port_device *dev)
-{
-	for (int q = 0; q < PORT_NB_QUEUES; q++) {
-		if (dev->kick_fd[q] >= 0)
-			close(dev->kick_fd[q]);
-		if (dev->call_fd[q] >= 0)
-			close(dev->call_fd[q]);
-	}
-	free(dev->mem);
-}
-
 /* The rings stand where they stood: the guest's driver has not started anew. */
 static bool
 goes_on(const struct port *port, const struct port_device *dev)
@@ -321,7 +306,7 @@ port_device_up(struct port *port, struct port_device *dev)
 		clear(port, false);
 	ret = lcore_msg_call(port->lcore, lcore_ctl_device_up, &arg);
 	if (ret != 0) {
-		device_release(dev);
+		port_device_release(dev);
 		return ret;
 	}
 	__atomic_store_n(&port->device, true, __ATOMIC_RELEASE);

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 
 #include "data/port_conf.h"
+#include "data/port_device.h"
 
 struct port;
 struct vsock_switch;

@@ -66,7 +66,7 @@ copy_port(struct lcore *lc, struct ctl_request *req)
 	out->nb_conns = port->conns.nb_used;
 	out->nb_pool_chunks = port->pool.nb_used;
 	/* Without a device the queue is not set up. */
-	if (port->mem != NULL)
+	if (port->dev.mem != NULL)
 		out->nb_in_flight = port->vq[PORT_Q_FROM_GUEST].nb_in_flight;
 	out->active = port->active;
 	return true;

@@ -4,14 +4,11 @@
 
 /**
  * @file
- * Plain values about a port that pass between layers: its settings, the device that its front end
- * set up, and the indices of a stopped device.
+ * The settings of a port, as devargs.c reads them.
  */
 
 #include <stdbool.h>
 #include <stdint.h>
-
-#include "ring/vq.h"
 
 #define PORT_NAME_LEN   64
 #define PORT_PATH_LEN   108 /* sun_path, the NUL included */
@@ -36,21 +33,6 @@ struct port_conf {
 	uint32_t cid;
 	uint32_t buf_alloc; /**< bytes, advertised for each host connection */
 	uint32_t max_conns;
-};
-
-/** A device as librte_vhost hands it over. Memory and rings stay mapped until it is taken back. */
-struct port_device {
-	struct gmem *mem;                    /**< ownership passes to the port (malloc()ed) */
-	struct vq_config vq[PORT_NB_QUEUES]; /**< .mem is ignored: the port sets it */
-	bool seqpacket;                      /**< VIRTIO_VSOCK_F_SEQPACKET was negotiated */
-	int kick_fd[PORT_NB_QUEUES];         /**< duplicates, ownership passes; -1: none */
-	int call_fd[PORT_NB_QUEUES];         /**< duplicates, ownership passes; -1: none */
-};
-
-/** Where a device's rings stand after it was taken back. */
-struct port_indices {
-	uint16_t last_avail[PORT_NB_QUEUES];
-	uint16_t used_idx[PORT_NB_QUEUES];
 };
 
 #endif

@@ -26,6 +26,7 @@
 #include "data/chunk.h"
 #include "data/conn.h"
 #include "data/port_conf.h"
+#include "data/port_device.h"
 #include "data/stats.h"
 #include "ring/vq.h"
 #include "vsock_limits.h"
@@ -95,9 +96,7 @@ struct port {
 
 	TAILQ_ENTRY(port) busy_entry; /* [L] ports with a settle or clear under way */
 
-	int kick_fd[PORT_NB_QUEUES]; /* [L] */
-	int call_fd[PORT_NB_QUEUES]; /* [L] */
-	struct gmem *mem;            /* [L] */
+	struct port_device dev;      /* [L] */
 	bool attached;               /* [L] a front end is or was there; requests may wait */
 	volatile int fault;          /* [A] gmem_guard */
 	uint32_t host_port_next;     /* [L] host ports for connections from host programs */

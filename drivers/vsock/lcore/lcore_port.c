@@ -85,9 +85,9 @@ call_blocked(struct lcore *lc, struct port *port)
 {
 	/* Close both, because the last flush of the device must not block again. */
 	for (int q = 0; q < PORT_NB_QUEUES; q++) {
-		if (port->call_fd[q] >= 0)
-			close(port->call_fd[q]);
-		port->call_fd[q] = -1;
+		if (port->dev.call_fd[q] >= 0)
+			close(port->dev.call_fd[q]);
+		port->dev.call_fd[q] = -1;
 	}
 	if (port->running)
 		lcore_port_broken(lc, port, DROP_CALL_BLOCKED);
@@ -103,12 +103,12 @@ notify(struct port *port, enum port_queue q, uint64_t *count)
 	const uint64_t one = 1;
 	bool blocked = false;
 
-	if (port->call_fd[q] < 0)
+	if (port->dev.call_fd[q] < 0)
 		return;
 	(*count)++;
 	__atomic_store_n(&lc->notify_seq, seq, __ATOMIC_RELAXED);
 	/* EAGAIN: the counter is full, so a notification is pending already. */
-	while (!blocked && write(port->call_fd[q], &one, sizeof(one)) < 0 && errno == EINTR)
+	while (!blocked && write(port->dev.call_fd[q], &one, sizeof(one)) < 0 && errno == EINTR)
 		blocked = __atomic_load_n(&lc->blocked_seq, __ATOMIC_RELAXED) == seq;
 	__atomic_store_n(&lc->notify_seq, seq + 1, __ATOMIC_RELAXED);
 	if (blocked)

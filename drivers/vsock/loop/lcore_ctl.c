@@ -52,7 +52,7 @@ lcore_ctl_port_remove(struct lcore *lc, struct ctl_request *req)
 {
 	struct port *port = req->arg;
 
-	RTE_VERIFY(port->mem == NULL && port->conns.nb_used == 0);
+	RTE_VERIFY(port->dev.mem == NULL && port->conns.nb_used == 0);
 	if (port->in_ready)
 		TAILQ_REMOVE(&lc->ready, port, ready_entry);
 	if (port->in_flush)
@@ -96,11 +96,11 @@ poll_kick(struct lcore *lc, struct port *port, enum port_queue q, enum epoll_tag
 		.data.u64 = (uint64_t)port->gen << 32 | (uint64_t)port->id << 2 | tag,
 	};
 
-	if (port->kick_fd[q] >= 0 &&
-		epoll_ctl(lc->epoll_fd, EPOLL_CTL_ADD, port->kick_fd[q], &ev) != 0) {
+	if (port->dev.kick_fd[q] >= 0 &&
+		epoll_ctl(lc->epoll_fd, EPOLL_CTL_ADD, port->dev.kick_fd[q], &ev) != 0) {
 		/* No memory in the kernel: the port is polled all the same. */
-		close(port->kick_fd[q]);
-		port->kick_fd[q] = -1;
+		close(port->dev.kick_fd[q]);
+		port->dev.kick_fd[q] = -1;
 	}
 }
 
@@ -111,20 +111,16 @@ lcore_ctl_device_up(struct lcore *lc, struct ctl_request *req)
 	const struct port_device *dev = arg->dev;
 	struct port *port = arg->port;
 
-	RTE_VERIFY(port->mem == NULL);
-	port->mem = dev->mem;
+	RTE_VERIFY(port->dev.mem == NULL);
 	for (int q = 0; q < PORT_NB_QUEUES; q++) {
 		struct vq_config cfg = dev->vq[q];
 
 		cfg.mem = dev->mem;
 		req->result = vq_init(&port->vq[q], &cfg);
-		if (req->result != 0) {
-			port->mem = NULL;
+		if (req->result != 0)
 			return true;
-		}
-		port->kick_fd[q] = dev->kick_fd[q];
-		port->call_fd[q] = dev->call_fd[q];
 	}
+	port->dev = *dev;
 	poll_kick(lc, port, PORT_Q_TO_GUEST, EPOLL_TAG_KICK_TO_GUEST);
 	poll_kick(lc, port, PORT_Q_FROM_GUEST, EPOLL_TAG_KICK_FROM_GUEST);
 	vq_kick_disable(&port->vq[PORT_Q_TO_GUEST]);
@@ -145,39 +141,6 @@ lcore_ctl_device_up(struct lcore *lc, struct ctl_request *req)
 /* ---- a device goes: settle ---- */
 
 static void
-release_device(struct lcore *lc, struct port *port)
-{
-	for (int q = 0; q < PORT_NB_QUEUES; q++) {
-		if (port->kick_fd[q] >= 0) {
-			epoll_ctl(lc->epoll_fd, EPOLL_CTL_DEL, port->kick_fd[q], NULL);
-			close(port->kick_fd[q]);
-		}
-		if (port->call_fd[q] >= 0)
-			close(port->call_fd[q]);
-		port->kick_fd[q] = -1;
-		port->call_fd[q] = -1;
-	}
-	free(port->mem);
-	port->mem = NULL;
-}
-
-static void
-settled(struct lcore *lc, struct port *port)
-{
-	struct ctl_request *req = port->settle;
-	const struct lcore_ctl_stop *arg = req->arg;
-
-	lcore_port_flush(port);
-	for (int q = 0; q < PORT_NB_QUEUES; q++) {
-		arg->indices->last_avail[q] = port->vq[q].last_avail;
-		arg->indices->used_idx[q] = port->vq[q].used_idx;
-	}
-	release_device(lc, port);
-	port->settle = NULL;
-	lcore_msg_done(req, 0);
-}
-
-static void
 busy_add(struct lcore *lc, struct port *port)
 {
 	if (port->settle == NULL && port->clear == NULL)
@@ -190,7 +153,7 @@ lcore_ctl_device_down(struct lcore *lc, struct ctl_request *req)
 	const struct lcore_ctl_stop *arg = req->arg;
 	struct port *port = arg->port;
 
-	if (port->mem == NULL) {
+	if (port->dev.mem == NULL) {
 		req->result = -ENODEV;
 		return true;
 	}
@@ -226,14 +189,27 @@ revoke_elsewhere(struct lcore *lc, struct port *port)
 	}
 }
 
+/* Release the device when no chain of it is in flight. */
 static bool
 settle_go_on(struct lcore *lc, struct port *port)
 {
+	struct ctl_request *req = port->settle;
+	const struct lcore_ctl_stop *arg = req->arg;
+
 	if (port->vq[PORT_Q_FROM_GUEST].nb_in_flight > 0) {
 		revoke_elsewhere(lc, port);
 		return false;
 	}
-	settled(lc, port);
+	lcore_port_flush(port);
+	for (int q = 0; q < PORT_NB_QUEUES; q++) {
+		arg->indices->last_avail[q] = port->vq[q].last_avail;
+		arg->indices->used_idx[q] = port->vq[q].used_idx;
+		if (port->dev.kick_fd[q] >= 0)
+			epoll_ctl(lc->epoll_fd, EPOLL_CTL_DEL, port->dev.kick_fd[q], NULL);
+	}
+	port_device_release(&port->dev);
+	port->settle = NULL;
+	lcore_msg_done(req, 0);
 	return true;
 }
 

@@ -29,7 +29,7 @@ kick_event(struct lcore *lc, uint64_t data)
 	unsigned int q = tag == EPOLL_TAG_KICK_TO_GUEST ? PORT_Q_TO_GUEST : PORT_Q_FROM_GUEST;
 	struct port *port = lcore_port_find(lc, (data >> 2) & 0xffff, data >> 32);
 
-	if (port == NULL || port->kick_fd[q] < 0)
+	if (port == NULL || port->dev.kick_fd[q] < 0)
 		return;
 	/* Never read: it reports each edge, and the front end could make the read block. */
 	port->stats.kicks++;

@@ -138,7 +138,7 @@ flush_ports(struct lcore *lc)
 	while ((port = TAILQ_FIRST(&lc->flush)) != NULL) {
 		TAILQ_REMOVE(&lc->flush, port, flush_entry);
 		port->in_flush = false;
-		if (port->mem != NULL)
+		if (port->dev.mem != NULL)
 			lcore_port_flush(port);
 	}
 }

@@ -180,24 +180,10 @@ fill_ring(
 	return -error;
 }
 
-static void
-release_device(struct port_device *dev)
-{
-	uint16_t i;
-
-	for (i = 0; i < PORT_NB_QUEUES; i++) {
-		if (dev->kick_fd[i] >= 0)
-			close(dev->kick_fd[i]);
-		if (dev->call_fd[i] >= 0)
-			close(dev->call_fd[i]);
-	}
-	free(dev->mem);
-}
-
 void
 vhost_link_bring_up(struct vhost_link *link, int vid)
 {
-	struct port_device dev = {.kick_fd = {-1, -1}, .call_fd = {-1, -1}};
+	struct port_device dev;
 	uint64_t features;
 	size_t mem_len;
 	uint16_t i;
@@ -208,6 +194,7 @@ vhost_link_bring_up(struct vhost_link *link, int vid)
 		return;
 	if (rte_vhost_get_negotiated_features(vid, &features) != 0)
 		return;
+	port_device_init(&dev);
 	for (i = 0; i < PORT_NB_QUEUES; i++) {
 		rc = fill_ring(link, vid, i, features, &dev);
 		if (rc != 0)
@@ -232,7 +219,7 @@ vhost_link_bring_up(struct vhost_link *link, int vid)
 	return;
 
 release:
-	release_device(&dev);
+	port_device_release(&dev);
 }
 
 void
