@@ -103,6 +103,22 @@ conn_add(struct conn_table *t, uint32_t local_port, uint32_t peer_cid, uint32_t 
 }
 
 void
+conn_init(struct conn *c, struct port *port, uint32_t serial, uint8_t type,
+	const struct wire_hdr *request)
+{
+	c->port = port;
+	c->serial = serial;
+	c->type = type;
+	if (request == NULL) {
+		c->state = CONN_TO_GUEST;
+		return;
+	}
+	c->state = CONN_FROM_GUEST;
+	c->request_sent = true;
+	conn_take_credit(c, request);
+}
+
+void
 conn_detach(struct conn_table *t, struct conn *c)
 {
 	struct conn **p;

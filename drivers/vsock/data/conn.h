@@ -16,6 +16,7 @@
 #include "data/pkt.h"
 #include "wire/conn_state.h"
 #include "wire/pkt_window.h"
+#include "wire/wire.h"
 
 struct port;
 struct host_job;
@@ -148,6 +149,24 @@ struct conn *conn_find(
  */
 struct conn *conn_add(
 	struct conn_table *t, uint32_t local_port, uint32_t peer_cid, uint32_t peer_port);
+
+/**
+ * Set the values that each kind of connection begins with. Context: owning lcore.
+ * @param c from conn_add().
+ * @param serial from lcore_serial().
+ * @param request the REQUEST of the guest; NULL: the guest gets the REQUEST.
+ */
+void conn_init(struct conn *c, struct port *port, uint32_t serial, uint8_t type,
+	const struct wire_hdr *request);
+
+/** Take the guest's credit from a packet of the guest. Context: owning lcore. */
+static inline void
+conn_take_credit(struct conn *c, const struct wire_hdr *hdr)
+{
+	c->guest_buf_alloc = hdr->buf_alloc;
+	c->guest_buf_alloc_max = RTE_MAX(c->guest_buf_alloc_max, hdr->buf_alloc);
+	c->guest_fwd_cnt = hdr->fwd_cnt;
+}
 
 /** Take it out of the table; its memory stays in use. Context: owning lcore. */
 void conn_detach(struct conn_table *t, struct conn *c);

@@ -45,7 +45,7 @@ enum inbox_type {
 };
 
 struct inbox_msg {
-	uint16_t type; /* enum inbox_type */
+	_Alignas(RTE_CACHE_LINE_SIZE) uint16_t type; /* enum inbox_type */
 	uint16_t port_id;
 	uint32_t port_gen;
 	uint32_t local_port;
@@ -59,7 +59,6 @@ struct inbox_msg {
 		struct host_job *job;
 		struct ctl_request *request;
 	};
-	uint64_t unused[3];
 };
 _Static_assert(sizeof(struct inbox_msg) == 64, "an inbox message is one cache line");
 

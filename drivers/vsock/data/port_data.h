@@ -96,10 +96,10 @@ struct port {
 
 	TAILQ_ENTRY(port) busy_entry; /* [L] ports with a settle or clear under way */
 
-	struct port_device dev;      /* [L] */
-	bool attached;               /* [L] a front end is or was there; requests may wait */
-	volatile int fault;          /* [A] gmem_guard */
-	uint32_t host_port_next;     /* [L] host ports for connections from host programs */
+	struct port_device dev;  /* [L] */
+	bool attached;           /* [L] a front end is or was there; requests may wait */
+	volatile int fault;      /* [A] gmem_guard */
+	uint32_t host_port_next; /* [L] host ports for connections from host programs */
 	struct reply replies[LIMIT_NB_REPLIES]; /* [L] */
 
 	/* Settle and clear: the request that is told when it is done. */

@@ -22,16 +22,15 @@
 #define HOST_PORT_FIRST 0x40000000u
 
 static struct conn *
-new_conn(struct lcore *lc, struct port *port, uint32_t local_port, uint32_t peer_port,
-	struct host_job *job)
+new_conn(struct lcore *lc, struct port *port, uint32_t local_port, uint32_t peer_port, uint8_t type,
+	const struct wire_hdr *request, struct host_job *job)
 {
 	struct conn *c = conn_add(&port->conns, local_port, VSOCK_CID_HOST, peer_port);
 
 	if (c == NULL)
 		return NULL;
-	c->port = port;
+	conn_init(c, port, lcore_serial(lc), type, request);
 	c->is_host = true;
-	c->serial = lcore_serial(lc);
 	c->buf_alloc = port->conf.buf_alloc;
 	c->host.fd = -1;
 	c->host.job = job;
@@ -42,6 +41,7 @@ new_conn(struct lcore *lc, struct port *port, uint32_t local_port, uint32_t peer
 	job->local_port = local_port;
 	job->peer_port = peer_port;
 	job->serial = c->serial;
+	job->conn_type = type;
 	job->uds = port->conf.uds;
 	job->buf_alloc = port->conf.buf_alloc;
 	return c;
@@ -58,18 +58,11 @@ host_conn_request(struct lcore *lc, struct port *port, const struct wire_hdr *hd
 	job = host_job_get(lc);
 	if (job == NULL)
 		return DROP_NO_RESOURCES;
-	c = new_conn(lc, port, hdr->src_port, hdr->dst_port, job);
+	c = new_conn(lc, port, hdr->src_port, hdr->dst_port, hdr->type, hdr, job);
 	if (c == NULL) {
 		host_job_put(lc, job);
 		return DROP_CONN_LIMIT;
 	}
-	c->state = CONN_FROM_GUEST;
-	c->type = hdr->type;
-	c->request_sent = true;
-	c->guest_buf_alloc = hdr->buf_alloc;
-	c->guest_buf_alloc_max = hdr->buf_alloc;
-	c->guest_fwd_cnt = hdr->fwd_cnt;
-	job->conn_type = hdr->type;
 	host_job_ask(job, HOST_JOB_CONNECT);
 	return DROP_NONE;
 }
@@ -137,15 +130,14 @@ connect_to_guest(
 	if (msg->conn_type == WIRE_TYPE_SEQPACKET && !port->seqpacket)
 		return DROP_BAD_TYPE;
 	host_port = free_host_port(port, msg->local_port);
-	c = host_port == 0 ? NULL : new_conn(lc, port, msg->local_port, host_port, job);
+	c = host_port == 0
+		? NULL
+		: new_conn(lc, port, msg->local_port, host_port, msg->conn_type, NULL, job);
 	if (c == NULL)
 		return DROP_CONN_LIMIT;
-	c->state = CONN_TO_GUEST;
-	c->type = msg->conn_type;
 	c->host.fd = msg->fd;
 	if (c->type == WIRE_TYPE_SEQPACKET)
 		c->buf_alloc = RTE_MIN(c->buf_alloc, msg->buf_alloc);
-	job->conn_type = msg->conn_type;
 	if (conn_sock_watch(lc, c) != 0) {
 		port->stats.drops[DROP_NO_RESOURCES]++;
 		conn_end_free(lc, c); /* closes by the job */

@@ -213,10 +213,7 @@ arrive_request(struct lcore *lc, struct port *port, const struct pkt *p)
 	c = conn_add(&port->conns, hdr->dst_port, hdr->src_cid, hdr->src_port);
 	if (c == NULL)
 		return DROP_CONN_LIMIT;
-	c->port = port;
-	c->serial = lcore_serial(lc);
-	c->state = CONN_TO_GUEST;
-	c->type = hdr->type;
+	conn_init(c, port, lcore_serial(lc), hdr->type, NULL);
 	c->ctl = CONN_CTL_REQUEST;
 	c->peer.port_id = p->src_port_id;
 	c->peer.port_gen = p->src_port_gen;

@@ -45,9 +45,7 @@ reply_rst(struct lcore *lc, struct port *port, const struct wire_hdr *hdr)
 static void
 absorb_credit(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr)
 {
-	c->guest_buf_alloc = hdr->buf_alloc;
-	c->guest_buf_alloc_max = RTE_MAX(c->guest_buf_alloc_max, hdr->buf_alloc);
-	c->guest_fwd_cnt = hdr->fwd_cnt;
+	conn_take_credit(c, hdr);
 	pkt_window_read(&c->window, hdr->fwd_cnt, c->sent_cnt);
 	if (credit_free(c->guest_buf_alloc, c->tx_cnt, c->guest_fwd_cnt) == 0 ||
 		conn_turn_room(c) == 0)
@@ -56,23 +54,6 @@ absorb_credit(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr)
 	c->nb_asked = 0;
 	if (!TAILQ_EMPTY(&c->data) || (c->is_host && host_recv_possible(c)))
 		conn_turn_ready(lc, c);
-}
-
-static void
-create_to_guest(struct lcore *lc, struct port *port, struct conn *c, const struct wire_hdr *hdr,
-	const struct conn_peer *peer)
-{
-	c->port = port;
-	c->serial = lcore_serial(lc);
-	c->state = CONN_FROM_GUEST;
-	c->type = hdr->type;
-	c->request_sent = true;
-	c->guest_buf_alloc = hdr->buf_alloc;
-	c->guest_buf_alloc_max = hdr->buf_alloc;
-	c->guest_fwd_cnt = hdr->fwd_cnt;
-	c->peer = *peer;
-	conn_timer_set(lc, c, CONN_TIMER_CONNECT);
-	forward_msg(lc, c, hdr);
 }
 
 static enum fate
@@ -84,24 +65,33 @@ create(struct lcore *lc, struct port *port, const struct wire_hdr *hdr)
 
 	if (!port->attached) {
 		reason = DROP_NO_GUEST; /* the switch stops */
-	} else if (hdr->dst_cid == VSOCK_CID_HOST) {
+		goto refuse;
+	}
+	if (hdr->dst_cid == VSOCK_CID_HOST) {
 		reason = host_conn_request(lc, port, hdr);
-	} else {
-		reason = forward_route(lc, port, hdr->dst_cid, &peer);
-		if (reason == DROP_NONE && !forward_has_room(lc, &peer))
-			return FATE_REWIND;
-		if (reason == DROP_NONE) {
-			c = conn_add(&port->conns, hdr->src_port, hdr->dst_cid, hdr->dst_port);
-			if (c != NULL)
-				create_to_guest(lc, port, c, hdr, &peer);
-			else
-				reason = DROP_CONN_LIMIT;
-		}
+		if (reason != DROP_NONE)
+			goto refuse;
+		return FATE_RETURN;
 	}
-	if (reason != DROP_NONE) {
-		port->stats.drops[reason]++;
-		reply_rst(lc, port, hdr);
+	reason = forward_route(lc, port, hdr->dst_cid, &peer);
+	if (reason != DROP_NONE)
+		goto refuse;
+	if (!forward_has_room(lc, &peer))
+		return FATE_REWIND;
+	c = conn_add(&port->conns, hdr->src_port, hdr->dst_cid, hdr->dst_port);
+	if (c == NULL) {
+		reason = DROP_CONN_LIMIT;
+		goto refuse;
 	}
+	conn_init(c, port, lcore_serial(lc), hdr->type, hdr);
+	c->peer = peer;
+	conn_timer_set(lc, c, CONN_TIMER_CONNECT);
+	forward_msg(lc, c, hdr);
+	return FATE_RETURN;
+
+refuse:
+	port->stats.drops[reason]++;
+	reply_rst(lc, port, hdr);
 	return FATE_RETURN;
 }
 
