@@ -50,7 +50,7 @@ conn_end_free(struct lcore *lc, struct conn *c)
 	 */
 	conn_detach(&port->conns, c);
 	c->state = CONN_NONE;
-	TAILQ_INSERT_TAIL(&lc->graves, c, ready_entry);
+	TAILQ_INSERT_TAIL(&lc->ended, c, ready_entry);
 }
 
 void

@@ -140,7 +140,7 @@ struct lcore {
 	bool quit;                        /* [L] */
 	bool tick_armed;                  /* [L] */
 	bool soon_armed;                  /* [L] the quick tick */
-	struct conn_list graves;          /* [L] host connections freed in this loop */
+	struct conn_list ended;           /* [L] host connections freed in this loop */
 	struct lcore_stats stats;         /* [L] */
 	struct conn_list timers[CONN_NB_TIMERS]; /* [L] each in order of deadline */
 

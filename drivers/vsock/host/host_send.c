@@ -191,38 +191,34 @@ send_stream(struct lcore *lc, struct conn *c, int16_t i)
 /* ---- messages ---- */
 
 static bool
-message_open(struct lcore *lc, struct conn *c)
+message_to_backlog(struct lcore *lc, struct conn *c, const struct burst_pkt *b)
 {
 	struct message rec = {0, 0};
 
-	if (c->host.msg_open)
-		return true;
-	c->host.msg_rec_off = c->host.backlog.len;
-	if (chunk_append(&c->host.backlog, lc->chunks, &c->port->pool, &rec, sizeof(rec)) != 0)
-		return false;
-	c->host.msg_open = true;
-	c->host.msg_len = 0;
-	return true;
-}
-
-static bool
-message_to_backlog(struct lcore *lc, struct conn *c, const struct burst_pkt *b)
-{
-	if (!message_open(lc, c) ||
-		chunk_append_segs(&c->host.backlog, lc->chunks, &c->port->pool, b->segs, b->nb_segs,
-			b->payload_off, b->len) != 0) {
-		conn_end_host(lc, c, DROP_POOL_EXHAUSTED);
-		return false;
+	if (!c->host.msg_open) {
+		c->host.msg_rec_off = c->host.backlog.len;
+		if (chunk_append(&c->host.backlog, lc->chunks, &c->port->pool, &rec, sizeof(rec)) !=
+			0)
+			goto no_memory;
+		c->host.msg_open = true;
+		c->host.msg_len = 0;
 	}
+	if (chunk_append_segs(&c->host.backlog, lc->chunks, &c->port->pool, b->segs, b->nb_segs,
+		    b->payload_off, b->len) != 0)
+		goto no_memory;
 	c->port->stats.backlog_bytes += b->len;
 	c->host.msg_len += b->len;
 	if ((b->flags & WIRE_SEQ_EOM) != 0) {
-		struct message rec = {c->host.msg_len, 1};
-
+		rec.len = c->host.msg_len;
+		rec.complete = 1;
 		chunk_poke(&c->host.backlog, c->host.msg_rec_off, &rec, sizeof(rec));
 		c->host.msg_open = false;
 	}
 	return true;
+
+no_memory:
+	conn_end_host(lc, c, DROP_POOL_EXHAUSTED);
+	return false;
 }
 
 /* Send one complete message of the backlog. Returns false when nothing more can be done now. */

@@ -78,7 +78,7 @@ lcore_data_create(struct vsock_switch *sw, unsigned int index, unsigned int lcor
 	TAILQ_INIT(&lc->ready);
 	TAILQ_INIT(&lc->flush);
 	TAILQ_INIT(&lc->busy);
-	TAILQ_INIT(&lc->graves);
+	TAILQ_INIT(&lc->ended);
 	TAILQ_INIT(&lc->free_pkts);
 	for (unsigned int i = 0; i < LIMIT_NB_PORTS; i++)
 		TAILQ_INIT(&lc->held[i]);

@@ -144,12 +144,12 @@ flush_ports(struct lcore *lc)
 }
 
 static void
-bury(struct lcore *lc)
+free_ended(struct lcore *lc)
 {
 	struct conn *c;
 
-	while ((c = TAILQ_FIRST(&lc->graves)) != NULL) {
-		TAILQ_REMOVE(&lc->graves, c, ready_entry);
+	while ((c = TAILQ_FIRST(&lc->ended)) != NULL) {
+		TAILQ_REMOVE(&lc->ended, c, ready_entry);
 		conn_free(&c->port->conns, c);
 	}
 }
@@ -229,7 +229,7 @@ lcore_loop_main(void *arg)
 		flush_ports(lc);
 		lcore_msg_send_staged(lc);
 		lcore_ctl_step(lc);
-		bury(lc);
+		free_ended(lc);
 		lc->stats.loops++;
 		if (busy > 0) {
 			lc->stats.busy_loops++;

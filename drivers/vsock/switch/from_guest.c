@@ -20,10 +20,10 @@
 #define PKTS_PER_CHAIN (VQ_CHAIN_MAX_SEGS / PKT_MAX_SEGS + 2)
 
 /** What to do with the chain. */
-enum fate {
-	FATE_RETURN, /* nothing refers to it any more */
-	FATE_KEEP,   /* it is a loan, or goes back when the burst is over */
-	FATE_REWIND, /* it cannot be dealt with now */
+enum chain_next {
+	CHAIN_RETURN, /* nothing refers to it any more */
+	CHAIN_KEEP,   /* it is a loan, or goes back when the burst is over */
+	CHAIN_REWIND, /* it cannot be dealt with now */
 };
 
 static void
@@ -56,7 +56,7 @@ absorb_credit(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr)
 		conn_turn_ready(lc, c);
 }
 
-static enum fate
+static enum chain_next
 create(struct lcore *lc, struct port *port, const struct wire_hdr *hdr)
 {
 	enum drop_reason reason;
@@ -71,13 +71,13 @@ create(struct lcore *lc, struct port *port, const struct wire_hdr *hdr)
 		reason = host_conn_request(lc, port, hdr);
 		if (reason != DROP_NONE)
 			goto refuse;
-		return FATE_RETURN;
+		return CHAIN_RETURN;
 	}
 	reason = forward_route(lc, port, hdr->dst_cid, &peer);
 	if (reason != DROP_NONE)
 		goto refuse;
 	if (!forward_has_room(lc, &peer))
-		return FATE_REWIND;
+		return CHAIN_REWIND;
 	c = conn_add(&port->conns, hdr->src_port, hdr->dst_cid, hdr->dst_port);
 	if (c == NULL) {
 		reason = DROP_CONN_LIMIT;
@@ -87,15 +87,15 @@ create(struct lcore *lc, struct port *port, const struct wire_hdr *hdr)
 	c->peer = peer;
 	conn_timer_set(lc, c, CONN_TIMER_CONNECT);
 	forward_msg(lc, c, hdr);
-	return FATE_RETURN;
+	return CHAIN_RETURN;
 
 refuse:
 	port->stats.drops[reason]++;
 	reply_rst(lc, port, hdr);
-	return FATE_RETURN;
+	return CHAIN_RETURN;
 }
 
-static enum fate
+static enum chain_next
 data_to_guest(
 	struct lcore *lc, struct conn *c, const struct wire_hdr *hdr, const struct vq_chain *chain)
 {
@@ -104,13 +104,13 @@ data_to_guest(
 	if (c->peer.lcore == lc->index && hdr->len > 0) {
 		done = direct_send(lc, c, hdr, chain);
 		if (done == hdr->len)
-			return FATE_RETURN;
+			return CHAIN_RETURN;
 	}
 	forward_data(lc, c, hdr, chain, done);
-	return FATE_KEEP;
+	return CHAIN_KEEP;
 }
 
-static enum fate
+static enum chain_next
 data(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr, const struct vq_chain *chain)
 {
 	c->rx_cnt += hdr->len;
@@ -118,10 +118,10 @@ data(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr, const struct 
 		return data_to_guest(lc, c, hdr, chain);
 	if (!credit_respected(c->buf_alloc, c->rx_cnt, c->fwd_cnt)) {
 		conn_reset(lc, c, DROP_OVER_CREDIT);
-		return FATE_RETURN;
+		return CHAIN_RETURN;
 	}
 	host_send_add(lc, c, hdr, chain);
-	return FATE_KEEP;
+	return CHAIN_KEEP;
 }
 
 static void
@@ -165,7 +165,7 @@ establish(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr)
 		forward_msg(lc, c, hdr);
 }
 
-static enum fate
+static enum chain_next
 act(struct lcore *lc, struct port *port, struct conn *c, const struct wire_hdr *hdr,
 	const struct vq_chain *chain)
 {
@@ -213,11 +213,11 @@ act(struct lcore *lc, struct port *port, struct conn *c, const struct wire_hdr *
 			conn_reset(lc, c, op_known ? DROP_BAD_STATE : DROP_BAD_OP);
 		break;
 	}
-	return FATE_RETURN;
+	return CHAIN_RETURN;
 }
 
 /* What is wrong with the header itself. */
-static enum fate
+static enum chain_next
 bad_header(struct lcore *lc, struct port *port, struct conn *c, const struct wire_hdr *hdr,
 	enum wire_verdict verdict)
 {
@@ -237,7 +237,7 @@ bad_header(struct lcore *lc, struct port *port, struct conn *c, const struct wir
 		reply_rst(lc, port, hdr);
 		break;
 	}
-	return FATE_RETURN;
+	return CHAIN_RETURN;
 }
 
 /* The header, copied once. */
@@ -252,7 +252,7 @@ read_header(const struct vq_chain *chain, struct wire_hdr *hdr)
 	return true;
 }
 
-static enum fate
+static enum chain_next
 packet(struct lcore *lc, struct port *port, const struct vq_chain *chain)
 {
 	enum wire_verdict verdict;
@@ -261,7 +261,7 @@ packet(struct lcore *lc, struct port *port, const struct vq_chain *chain)
 
 	if (!read_header(chain, &hdr)) {
 		port->stats.drops[DROP_SHORT_HEADER]++;
-		return FATE_RETURN;
+		return CHAIN_RETURN;
 	}
 	verdict = wire_check(&hdr, port->cid, chain->len - WIRE_HDR_LEN);
 	if (verdict == WIRE_BAD_SRC_CID)
@@ -272,7 +272,7 @@ packet(struct lcore *lc, struct port *port, const struct vq_chain *chain)
 	if (verdict != WIRE_OK && verdict != WIRE_BAD_OP)
 		return bad_header(lc, port, c, &hdr, verdict);
 	if (c != NULL && hdr.type == c->type && !c->is_host && !forward_has_room(lc, &c->peer))
-		return FATE_REWIND;
+		return CHAIN_REWIND;
 	port->stats.from_guest_packets++;
 	port->stats.from_guest_bytes += hdr.len;
 	if (c == NULL)
@@ -346,18 +346,18 @@ take_batch(struct lcore *lc, struct port *port, const struct batch *b, uint32_t 
 
 	for (i = 0; i < b->nb && *len < LIMIT_BURST_LEN; i++) {
 		const struct vq_chain *chain = &b->chains[i];
-		enum fate fate = may_take(lc, port) ? FATE_RETURN : FATE_REWIND;
+		enum chain_next next = may_take(lc, port) ? CHAIN_RETURN : CHAIN_REWIND;
 
-		if (fate == FATE_RETURN && b->refused[i])
+		if (next == CHAIN_RETURN && b->refused[i])
 			port->stats.drops[DROP_BAD_CHAIN]++;
-		else if (fate == FATE_RETURN)
-			fate = packet(lc, port, chain);
-		if (fate == FATE_REWIND) {
+		else if (next == CHAIN_RETURN)
+			next = packet(lc, port, chain);
+		if (next == CHAIN_REWIND) {
 			port->blocked = true;
 			break;
 		}
 		*len += chain->len;
-		if (fate == FATE_RETURN)
+		if (next == CHAIN_RETURN)
 			vq_return(vq, chain->id);
 	}
 	if (i < b->nb)

@@ -65,12 +65,6 @@ copy_out(struct lcore *lc, struct conn *c, struct pkt *p, const struct vq_chain 
 	return n;
 }
 
-static uint32_t
-bytes_left(const struct pkt *p)
-{
-	return p->kind == PKT_COPY ? p->copy.len : p->len - p->off;
-}
-
 /* Fill one buffer with the stream's next bytes, of as many packets as fit. */
 static void
 fill_stream(struct lcore *lc, struct conn *c, const struct vq_chain *chain, uint32_t max)
@@ -81,9 +75,11 @@ fill_stream(struct lcore *lc, struct conn *c, const struct vq_chain *chain, uint
 	struct pkt *p;
 
 	while (len < room && (p = TAILQ_FIRST(&c->data)) != NULL) {
-		len += copy_out(
-			lc, c, p, chain, WIRE_HDR_LEN + len, RTE_MIN(bytes_left(p), room - len));
-		if (bytes_left(p) == 0)
+		uint32_t left = p->kind == PKT_COPY ? p->copy.len : p->len - p->off;
+		uint32_t n = RTE_MIN(left, room - len);
+
+		len += copy_out(lc, c, p, chain, WIRE_HDR_LEN + len, n);
+		if (n == left)
 			loan_done(lc, c, p);
 	}
 	rx_buf_put(c->port, c, chain, WIRE_OP_RW, 0, len);
@@ -146,39 +142,6 @@ send_data(struct lcore *lc, struct conn *c, int *budget)
 	return TURN_IDLE;
 }
 
-static enum turn
-send_opening(struct lcore *lc, struct conn *c, int *budget)
-{
-	uint8_t bit = c->ctl & (CONN_CTL_REQUEST | CONN_CTL_RESPONSE);
-
-	if (bit == 0)
-		return TURN_IDLE;
-	if (!send_ctl(lc, c, bit == CONN_CTL_REQUEST ? WIRE_OP_REQUEST : WIRE_OP_RESPONSE, 0))
-		return TURN_STUCK;
-	c->ctl &= ~bit;
-	c->request_sent = true;
-	(*budget)--;
-	return TURN_IDLE;
-}
-
-static enum turn
-send_credit(struct lcore *lc, struct conn *c, int *budget)
-{
-	if ((c->ctl & CONN_CTL_CREDIT_UPDATE) != 0) {
-		if (!send_ctl(lc, c, WIRE_OP_CREDIT_UPDATE, 0))
-			return TURN_STUCK;
-		c->port->stats.credit_updates++;
-		(*budget)--;
-	}
-	if ((c->ctl & CONN_CTL_CREDIT_REQUEST) != 0) {
-		if (!send_ctl(lc, c, WIRE_OP_CREDIT_REQUEST, 0))
-			return TURN_STUCK;
-		c->ctl &= ~CONN_CTL_CREDIT_REQUEST;
-		(*budget)--;
-	}
-	return TURN_IDLE;
-}
-
 static void
 after_shutdown(struct lcore *lc, struct conn *c)
 {
@@ -212,15 +175,22 @@ send_closing(struct lcore *lc, struct conn *c, int *budget)
 	return TURN_IDLE;
 }
 
+/* Send what the connection has for the guest, in order, until its share of the burst is used. */
 static enum turn
 serve(struct lcore *lc, struct conn *c, int *budget)
 {
+	uint8_t opening = c->ctl & (CONN_CTL_REQUEST | CONN_CTL_RESPONSE);
 	enum turn t;
 
 	c->turn_cnt = c->sent_cnt;
-	t = send_opening(lc, c, budget);
-	if (t != TURN_IDLE)
-		return t;
+	if (opening != 0) {
+		if (!send_ctl(lc, c,
+			    opening == CONN_CTL_REQUEST ? WIRE_OP_REQUEST : WIRE_OP_RESPONSE, 0))
+			return TURN_STUCK;
+		c->ctl &= ~opening;
+		c->request_sent = true;
+		(*budget)--;
+	}
 	t = send_data(lc, c, budget);
 	if (t != TURN_IDLE)
 		return t;
@@ -231,9 +201,18 @@ serve(struct lcore *lc, struct conn *c, int *budget)
 	}
 	if (*budget <= 0)
 		return TURN_MORE;
-	t = send_credit(lc, c, budget);
-	if (t != TURN_IDLE)
-		return t;
+	if ((c->ctl & CONN_CTL_CREDIT_UPDATE) != 0) {
+		if (!send_ctl(lc, c, WIRE_OP_CREDIT_UPDATE, 0))
+			return TURN_STUCK;
+		c->port->stats.credit_updates++;
+		(*budget)--;
+	}
+	if ((c->ctl & CONN_CTL_CREDIT_REQUEST) != 0) {
+		if (!send_ctl(lc, c, WIRE_OP_CREDIT_REQUEST, 0))
+			return TURN_STUCK;
+		c->ctl &= ~CONN_CTL_CREDIT_REQUEST;
+		(*budget)--;
+	}
 	if (!TAILQ_EMPTY(&c->data))
 		return TURN_IDLE; /* out of credit */
 	t = send_closing(lc, c, budget);
