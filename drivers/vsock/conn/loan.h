@@ -5,7 +5,8 @@
 /**
  * @file
  * What waits for a guest: loaned chains of other guests' TX rings while that is cheap, copies in
- * pool memory past the bounds, nothing past those. Context of everything: the receiving lcore.
+ * pool memory past the bounds, nothing past those.
+ * Context, unless a function states another: the receiving lcore.
  */
 
 #include "data/lcore.h"
@@ -39,6 +40,18 @@ void loan_purge(struct lcore *lc, struct conn *c);
  * @return DROP_NONE; DROP_PAIR_LIMIT or DROP_POOL_EXHAUSTED: there is no copy.
  */
 enum drop_reason loan_call_back(struct lcore *lc, struct pkt *p);
+
+/**
+ * The descriptors of a TX ring that one receiving guest may hold. No guest may hold more while all
+ * guests together hold LIMIT_ALL_RING_SHARE of the ring. Context: the sending lcore.
+ */
+static inline uint16_t
+loan_ring_share(const struct vq *vq)
+{
+	if (vq->nb_in_flight > vq->size / LIMIT_ALL_RING_SHARE)
+		return 0;
+	return RTE_MAX(vq->size / LIMIT_PAIR_RING_SHARE, 1);
+}
 
 /** @return true if the connection's port may not hold this loan's share of its sender's ring. */
 static inline bool

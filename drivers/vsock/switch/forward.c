@@ -79,15 +79,6 @@ forward_msg(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr)
 	send_packet(lc, p, c->peer.lcore);
 }
 
-/* Past half of the ring in flight nobody may hold on to more of it. */
-static uint16_t
-ring_share(const struct vq *vq)
-{
-	if (vq->nb_in_flight > vq->size / LIMIT_ALL_RING_SHARE)
-		return 0;
-	return RTE_MAX(vq->size / LIMIT_PAIR_RING_SHARE, 1);
-}
-
 /*
  * One packet object for each PKT_MAX_SEGS segments. The last one stands for the chain: they are
  * delivered in order, so it is the last to come home.
@@ -97,7 +88,7 @@ forward_data(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr,
 	const struct vq_chain *chain, uint32_t skip)
 {
 	const unsigned int to = c->peer.lcore; /* the connection may end on the way */
-	uint16_t share = ring_share(&c->port->vq[PORT_Q_FROM_GUEST]);
+	uint16_t share = loan_ring_share(&c->port->vq[PORT_Q_FROM_GUEST]);
 	uint32_t off = WIRE_HDR_LEN + skip, left = hdr->len - skip;
 	const struct vq_seg *segs = chain->segs;
 	uint16_t nb_segs = chain->nb_segs;
