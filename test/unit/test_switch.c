@@ -215,8 +215,8 @@ connect_guests(unsigned int s)
 {
 	struct player *a = &instances[s].players[0], *b = &instances[s].players[1];
 
-	CHECK_EQ(vfe_conn_open(a->guest, FIRST_CID + 1, SERVICE_PORT, VFE_TYPE_STREAM, NULL,
-			 &a->conn),
+	CHECK_EQ(vfe_conn_open(
+			 a->guest, FIRST_CID + 1, SERVICE_PORT, VFE_TYPE_STREAM, NULL, &a->conn),
 		0);
 	vfe_guest_flush(a->guest);
 	while (a->conn != NULL && a->conn->state != VFE_CONN_OPEN)
