@@ -37,10 +37,12 @@ def open_connections(lab, name, *peer_steps):
         mine, peer, port = lab.pair(name, peer_name)
         peers.append(checks.serve(peer, "stream", port, *peer_steps))
         mine.spawn(f"connect {peer.cid} {port}", "wait").reached_wait()
+        peers[-1].step("accept")
         port = next(lab.free_ports)
         listener = checks.serve(mine, "stream", port, "wait")
         peers.append(peer.spawn(f"connect {mine.cid} {port}", *peer_steps))
         listener.reached_wait()
+        peers[-1].step("connect")
     return peers
 
 
