@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Manager, monitor and rescuer of a pool (lib/wq: manager.c, monitor.c, rescuer.c). Work 0 blocks
+ * Manager, monitor and rescuer of a pool (lib/wq: worker.c, monitor.c, rescuer.c). Work 0 blocks
  * until the others have run; those belong to a workqueue with a rescuer. Threads can be created or
  * not, as it happens, also never. All works are executed, and no worker starts to work as the last
  * one while it could have created another.

@@ -4,8 +4,8 @@
 
 /**
  * @file
- * A poll lcore: what it owns, how others reach it, how it sleeps. The loop is in lcore.c, its
- * data are made in lcore_create.c; the way of a packet is from_guest.c → forward.c or host_send.c →
+ * A poll lcore: the data that it owns, and the ways to reach it. loop/lcore_loop.c is its loop, and
+ * loop/lcore_data.c creates the data. A packet goes from_guest.c → forward.c or host_send.c →
  * to_guest.c.
  *
  * Legend of struct lcore: [L] the lcore itself, nobody else. [C] constant once it runs.
