@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 # What every tracked text file has to keep: an SPDX line, no path of the machine it was written on,
-# no white space at line ends; scripts parse.
+# no white space at line ends; scripts parse. No binary file is tracked.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 [ -n "$(git ls-files)" ] || { echo "git lists no files here"; exit 1; }
@@ -60,6 +60,13 @@ import subprocess
 import sys
 
 bad = 0
+# Only pictures and the inputs of the fuzzers are binary.
+every = ['git', 'ls-files', '-z', '--', '.', ':!*.png', ':!test/fuzz/corpus/*']
+for name in subprocess.check_output(every, text=True).split('\0')[:-1]:
+    with open(name, 'rb') as file:
+        if b'\0' in file.read():
+            print(f'{name}: a binary file')
+            bad = 1
 names = subprocess.check_output(['git', 'ls-files', '-z', '--', '*.py', '*.c', '*.h'], text=True)
 for name in names.split('\0')[:-1]:
     with open(name, encoding='utf-8') as source:
