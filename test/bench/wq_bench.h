@@ -87,11 +87,16 @@ bench_started(struct bench_producer *p)
 	__atomic_store_n(&p->started, 1, __ATOMIC_RELEASE);
 }
 
-/* Blocks on a futex until the gate opens. */
+/** Block on a futex until the gate opens. Context: a work of the producer. */
 void bench_blocked(struct bench_producer *p);
+
+/** Open the gate. Context: any thread. */
 void bench_open_gate(struct bench_producer *p);
 
+/** @return @p len zeroed bytes on cache lines of their own; the caller frees them. Never NULL. */
 void *bench_alloc(size_t len);
+
+/** Pin the calling thread to a CPU. @return 0; -1 with errno. */
 int bench_pin(int cpu);
 
 #endif

@@ -39,8 +39,13 @@ extern struct options opt;
 extern const struct bench_impl *impls[NB_IMPLS]; /* NULL behind the last one */
 extern struct result results[NB_IMPLS];
 
+/** @return the number of producers that an implementation is measured with. */
 unsigned nb_producers(const struct bench_impl *impl);
+
+/** Print all results as JSON. */
 void print_json(void);
+
+/** Print the medians as a table. */
 void print_table(void);
 
 #endif

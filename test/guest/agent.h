@@ -87,6 +87,7 @@ void step_ok(struct job_ctx *ctx, const char *fmt, ...) __attribute__((format(pr
 /** A number with an optional suffix K or M. @return 0 or -EINVAL. */
 int arg_number(const char *text, uint64_t *value);
 
+/** @return microseconds of CLOCK_MONOTONIC. */
 uint64_t now_us(void);
 
 /* agent_sock.c, agent_data.c: the steps, tables that end with a NULL verb */

@@ -68,7 +68,7 @@ def test_call_eventfd_blocks(rig, rings, event_idx):
         rig.still_works(other)
         rig.counted("call_blocked", since=since)
         rig.until(lambda: host.ended, "end of the connection")
-        line = "cid=3: the front end's call eventfd blocked: device stopped"
+        line = "cid=3: device stopped: the front end's call eventfd blocked"
         rig.until(lambda: line in rig.daemon.stderr(), "a line about it")
         assert rig.daemon.drops()["call_blocked"] == since + 1
         back_after(rig, guest)
