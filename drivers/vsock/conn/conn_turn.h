@@ -15,8 +15,8 @@
 void conn_turn_ready(struct lcore *lc, struct conn *c);
 
 /**
- * Request credit from the guest if that is about to matter: the window of packets is full, or the
- * guest's answer is due soon.
+ * Send CREDIT_REQUEST to the guest if the window of packets is full or nearly full, and start the
+ * timer that repeats the request.
  */
 void conn_turn_ask(struct lcore *lc, struct conn *c);
 

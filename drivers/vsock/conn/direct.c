@@ -10,7 +10,7 @@
 #include "lcore/lcore_port.h"
 #include "wire/credit.h"
 
-/* Answers, and what ends a connection, keep their place among the data. */
+/* These packets must not be overtaken by data. */
 #define CTL_IN_ORDER (CONN_CTL_REQUEST | CONN_CTL_RESPONSE | CONN_CTL_SHUTDOWN | CONN_CTL_RST)
 
 static bool
@@ -21,7 +21,10 @@ others_wait(const struct port *port, const struct conn *to)
 	return first != NULL && (first != to || TAILQ_NEXT(first, ready_entry) != NULL);
 }
 
-/* Nobody is overtaken: neither data of this connection nor others that wait for buffers. */
+/*
+ * Keep the order: use the direct path only if no data is queued for this connection or for another
+ * one of the port.
+ */
 static struct conn *
 receiver(struct lcore *lc, const struct conn *c, const struct wire_hdr *hdr)
 {
@@ -36,7 +39,7 @@ receiver(struct lcore *lc, const struct conn *c, const struct wire_hdr *hdr)
 	if (!TAILQ_EMPTY(&to->data) || (to->ctl & CTL_IN_ORDER) != 0 || others_wait(port, to))
 		return NULL;
 	if (!credit_respected(to->guest_buf_alloc_max, to->tx_cnt + hdr->len, to->guest_fwd_cnt))
-		return NULL; /* the long way finds the same, and resets it */
+		return NULL; /* forward_data() finds the same fault, and resets the connection */
 	return to;
 }
 
@@ -80,13 +83,13 @@ direct_close(struct lcore *lc, struct port *port)
 	*link = open->next;
 	open->conn = NULL;
 	rx_buf_put(port, to, &open->chain, WIRE_OP_RW, open->flags, open->len);
-	/* The guest takes these while we go on. */
+	/* The guest handles these buffers while the lcore goes on. */
 	if (vq_nb_staged(&port->vq[PORT_Q_TO_GUEST]) >= LIMIT_TURN_NB_BUFFERS)
 		lcore_port_flush(port);
 	lcore_port_flush_later(lc, port);
 	lcore_port_activate(lc, port);
 	if (to->state != CONN_OPEN)
-		return; /* it was ended behind these bytes */
+		return; /* these bytes ended the connection */
 	conn_turn_ask(lc, to);
 	if (to->ctl != 0)
 		conn_turn_ready(lc, to);
@@ -115,7 +118,7 @@ direct_send(
 	to->fwd_cnt = hdr->fwd_cnt;
 	open = &to->port->open;
 	if (chain->nb_segs > 1 && segs->len == WIRE_HDR_LEN) {
-		/* The header apart, as Linux sends it: mostly one piece is left. */
+		/* Linux puts the header into its own segment, so mostly one is left. */
 		segs++;
 		nb_segs--;
 		off = 0;

@@ -4,31 +4,34 @@
 
 /**
  * @file
- * The short way between two guests of one lcore: from the sender's chain straight into the
- * receiver's buffer, while nothing of that connection and of no other waits there. Whatever cannot
- * go this way goes as a loan (forward.h), behind what went before.
+ * The direct path between two guests of one lcore: the payload is copied from the sender's chain
+ * into the receiver's RX buffer. It is used only while no data is queued for this connection or for
+ * another one of the receiving port. Other data is sent as a loan (switch/forward.h).
  *
- * A stream's buffer stays open until it is full, another connection needs the port, or the
- * sender's burst is over, so that small packets share it. Never open between two bursts.
+ * The RX buffer of a stream stays open, so that small packets share it. It is handed over when it
+ * is full, when another connection needs the port, or when the sender's burst ends. No buffer is
+ * open between two bursts.
  *
- * Context of everything here: the lcore.
+ * Context of everything here: the lcore that owns both ports.
  */
 
 #include "data/lcore.h"
 
 /**
- * Deliver data of a connection to a guest.
- * @param c the sender's end; open. @param hdr checked. @param chain of the sender.
- * @return payload bytes that were delivered, from the first on; less than hdr->len, or 0: the rest
- * is the caller's. A packet of no bytes is always the caller's.
+ * Deliver payload to the other guest.
+ * @param c the sender's end; open
+ * @param hdr checked; hdr->len is not 0
+ * @param chain of the sender
+ * @return payload bytes that were delivered, from the first byte on. If it is less than hdr->len,
+ * the caller delivers the rest.
  */
 uint32_t direct_send(
 	struct lcore *lc, struct conn *c, const struct wire_hdr *hdr, const struct vq_chain *chain);
 
-/** Hand over the buffer that is open at a port, if any. */
+/** Hand over the RX buffer that is open at a port. No effect if none is open. */
 void direct_close(struct lcore *lc, struct port *port);
 
-/** A burst is over: hand over every open buffer. */
+/** Hand over all open RX buffers. Call it at the end of a burst. */
 void direct_close_all(struct lcore *lc);
 
 #endif

@@ -4,7 +4,7 @@
 #include "conn/loan.h"
 #include "lcore/pkt_home.h"
 
-/* A record of a seqpacket copy, in front of its bytes. */
+/* The header of a message in the copy of a seqpacket connection. */
 struct record {
 	uint32_t len;
 	uint32_t flags;
@@ -32,7 +32,7 @@ let_go(struct lcore *lc, struct conn *c, struct pkt *p)
 	TAILQ_REMOVE(&lc->held[p->src_port_id], p, held);
 }
 
-/* A copy that takes more bytes: the queue's last packet where that is one, else a new one. */
+/* The packet behind itself if it is a copy of the same sender's data, else a new copy after it. */
 static struct pkt *
 copy_packet(struct lcore *lc, struct conn *c, struct pkt *behind, uint16_t pair_port_id)
 {
@@ -66,7 +66,7 @@ copy_drop_if_empty(struct lcore *lc, struct conn *c, struct pkt *copy)
 	}
 }
 
-/* Append bytes to the copy behind a packet of the queue (NULL: at its head). */
+/* Append bytes to a copy that follows packet behind in the queue (NULL: at its head). */
 static enum drop_reason
 append_copy(struct lcore *lc, struct conn *c, struct pkt *behind, uint16_t pair_port_id,
 	const struct vq_seg *segs, uint16_t nb_segs, uint32_t off, struct record rec)

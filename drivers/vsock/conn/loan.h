@@ -4,39 +4,40 @@
 
 /**
  * @file
- * What waits for a guest: loaned chains of other guests' TX rings while that is cheap, copies in
- * pool memory past the bounds, nothing past those.
+ * The queue of packets that wait for a guest's RX buffers. A packet is a loan while its sender's
+ * TX ring may be held: the payload stays in the sender's chain. Beyond that bound the payload is
+ * copied to pool memory. Beyond the bounds of the pool the connection is reset.
  * Context, unless a function states another: the receiving lcore.
  */
 
 #include "data/lcore.h"
 
 /**
- * Append a packet with payload to a connection's queue: as a loan, or as a copy when the sender's
- * ring would be held too much. The packet is taken in any case.
- * @return DROP_NONE; DROP_PAIR_LIMIT or DROP_POOL_EXHAUSTED: nothing was appended, the caller still
- * has the packet.
+ * Append a packet with payload to the connection's queue: as a loan, or as a copy if the receiver
+ * may not hold more of the sender's ring.
+ * @return DROP_NONE: the queue owns the packet. DROP_PAIR_LIMIT or DROP_POOL_EXHAUSTED: the caller
+ * still owns it.
  */
 enum drop_reason loan_append(struct lcore *lc, struct conn *c, struct pkt *p);
 
-/** @p len bytes of the queue's first packet were delivered. */
+/** Account @p len delivered bytes of the first packet of the queue. */
 void loan_consume(struct lcore *lc, struct conn *c, struct pkt *p, uint32_t len);
 
 /**
- * Seqpacket copies: make p->rec_left and p->rec_flags those of the first record.
- * @return false when there is none.
+ * Set p->rec_left and p->rec_flags to the first message of a seqpacket copy.
+ * @return false if the copy holds no message.
  */
 bool loan_next_record(struct lcore *lc, struct conn *c, struct pkt *p);
 
-/** The first packet of the queue was delivered: take it off and send it home. */
+/** Remove the first packet from the queue after its delivery, and send it home. */
 void loan_done(struct lcore *lc, struct conn *c, struct pkt *p);
 
-/** Give up everything that waits for the connection's guest. */
+/** Drop all packets that are queued for the connection's guest. */
 void loan_purge(struct lcore *lc, struct conn *c);
 
 /**
- * Take a loan out of its connection's queue and leave a copy of its payload in its place.
- * The caller has the packet.
+ * Replace a loan in its connection's queue by a copy of its payload. The caller owns the packet
+ * afterwards.
  * @return DROP_NONE; DROP_PAIR_LIMIT or DROP_POOL_EXHAUSTED: there is no copy.
  */
 enum drop_reason loan_call_back(struct lcore *lc, struct pkt *p);

@@ -22,7 +22,7 @@
 
 _Static_assert(sizeof(((struct sockaddr_un *)0)->sun_path) == PORT_PATH_LEN, "sun_path");
 
-/** The ports of a switch. An id is used again with another generation. */
+/** The ports of a switch. An id is reused with another generation. */
 struct port_table {
 	pthread_mutex_t mutex;
 	struct port *ports[LIMIT_NB_PORTS]; /* mutex */
@@ -106,7 +106,7 @@ clear(struct port *port, bool detach)
 	pthread_mutex_unlock(&port->clear_mutex);
 }
 
-/* What went wrong with a device, and where. */
+/* The cause of a stop, for the log line. */
 static const char *
 broken_text(uint16_t reason)
 {
@@ -126,8 +126,7 @@ broken(struct wq_work *work)
 	struct port *port =
 		(struct port *)(void *)((char *)work - offsetof(struct port, broken_work));
 
-	VSOCK_LOG(WARNING,
-		"%s: cid=%u: %s: device stopped until its driver or front end starts anew",
+	VSOCK_LOG(WARNING, "%s: cid=%u: device stopped: %s (restart the driver or the front end)",
 		port->conf.name, port->cid,
 		broken_text(__atomic_load_n(&port->broken_reason, __ATOMIC_RELAXED)));
 	wq_block_begin();
@@ -211,7 +210,7 @@ port_create(struct vsock_switch *sw, const struct port_conf *conf, struct port *
 
 /* ---- start ---- */
 
-/* The lcore that the settings name, or the one with the fewest ports; NULL: no such lcore. */
+/* The lcore of the settings, or the lcore with the fewest ports. NULL: no such lcore. */
 static struct lcore *
 choose_lcore(const struct port *port)
 {
@@ -283,7 +282,7 @@ port_start(struct port *port)
 
 /* ---- devices ---- */
 
-/* The rings stand where they stood: the guest's driver has not started anew. */
+/* Do the rings continue where they stopped? Then the driver has not restarted. */
 static bool
 goes_on(const struct port *port, const struct port_device *dev)
 {
@@ -374,7 +373,7 @@ port_destroy(struct port *port)
 		set_routes(port, false);
 		port_device_down(port, NULL);
 		clear(port, true);
-		/* Jobs of the slow path read its settings: run them first. */
+		/* Jobs of the slow path read the port's settings, so run them first. */
 		for (unsigned int i = 0; i < sw->nb_lcores; i++)
 			host_job_flush(sw->lcores[i]);
 		wq_flush(sw->slow_wq);

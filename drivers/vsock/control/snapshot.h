@@ -4,8 +4,8 @@
 
 /**
  * @file
- * Copies of what lcores own, as plain values for telemetry and tools. The owning lcore makes each
- * copy in its own context, so the values of one copy belong together.
+ * Copies of the data of lcores, as plain values for telemetry and tools. The owning lcore makes
+ * each copy in its own context, so the values of one copy belong together.
  *
  * Context of everything here: control threads. The lcores run; the port is not being destroyed
  * (port_foreach() makes sure of that). Each call waits for one iteration of the lcore's loop.

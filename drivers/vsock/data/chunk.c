@@ -15,7 +15,7 @@ chunk_pool_create(struct chunk_pool *pool, const char *name)
 {
 	uint32_t nb;
 
-	/* With little memory (-m) take what fits. */
+	/* If EAL has little memory (-m), create a smaller pool. */
 	for (nb = LIMIT_POOL_LEN / CHUNK_LEN; nb >= LIMIT_POOL_LEN / CHUNK_LEN / LIMIT_POOL_MIN_DIV;
 		nb = nb * 3 / 4) {
 		pool->mempool = rte_mempool_create(name, nb, CHUNK_LEN, 64, 0, NULL, NULL, NULL,
@@ -39,7 +39,7 @@ chunk_pool_free(struct chunk_pool *pool)
 void
 chunk_share(struct chunk_account *acct, const struct chunk_pool *pool, uint32_t nb_accounts)
 {
-	/* Two at least, so that one port can never take it all. */
+	/* Divide by at least two, so that one port can never use the whole pool. */
 	acct->nb_max = (pool->nb_chunks - pool->nb_chunks / LIMIT_POOL_COMMON_SHARE) /
 		RTE_MAX(nb_accounts, 2u);
 	acct->nb_common_max = pool->nb_chunks / LIMIT_POOL_COMMON_SHARE / LIMIT_PORT_COMMON_SHARE;
@@ -58,7 +58,7 @@ common_get(struct chunk_pool *pool, struct chunk_account *acct)
 	return true;
 }
 
-/* What was taken in common goes back first. */
+/* Give back the chunks of the common part first. */
 static void
 common_put(struct chunk_pool *pool, struct chunk_account *acct)
 {
@@ -98,7 +98,7 @@ chunk_put(struct chunk_pool *pool, struct chunk_account *acct, struct chunk *c)
 	rte_mempool_put(pool->mempool, c);
 }
 
-/* Grow the tail until len bytes of space stand behind its end; all or nothing. */
+/* Add chunks until the queue has space for len bytes. Adds all of them or none. */
 static int
 make_space(struct chunk_queue *q, struct chunk_pool *pool, struct chunk_account *acct, uint32_t len)
 {
@@ -134,7 +134,7 @@ make_space(struct chunk_queue *q, struct chunk_pool *pool, struct chunk_account 
 	return 0;
 }
 
-/* There is space for all of it. */
+/* Copy bytes into the space that make_space() added. */
 static void
 fill(struct chunk_queue *q, const struct vq_seg *segs, uint16_t nb_segs, uint32_t off, uint32_t len)
 {
@@ -152,7 +152,7 @@ fill(struct chunk_queue *q, const struct vq_seg *segs, uint16_t nb_segs, uint32_
 		len -= n;
 		q->len += n;
 		if (n == 0)
-			break; /* the caller's length is checked: cannot happen */
+			break; /* cannot happen, because the caller has checked the length */
 	}
 }
 
@@ -168,7 +168,7 @@ chunk_append_record(struct chunk_queue *q, struct chunk_pool *pool, struct chunk
 	const void *record, uint32_t record_len, const struct vq_seg *segs, uint16_t nb_segs,
 	uint32_t off, uint32_t len)
 {
-	/* A segment only reads its memory here. */
+	/* The segment is only read from. */
 	struct vq_seg head = {.va = (uint8_t *)(uintptr_t)record, .len = record_len};
 
 	if (make_space(q, pool, acct, record_len + len) != 0)
@@ -182,7 +182,7 @@ int
 chunk_append(struct chunk_queue *q, struct chunk_pool *pool, struct chunk_account *acct,
 	const void *src, uint32_t len)
 {
-	/* A segment only reads its memory here. */
+	/* The segment is only read from. */
 	struct vq_seg seg = {.va = (uint8_t *)(uintptr_t)src, .len = len};
 
 	return chunk_append_segs(q, pool, acct, &seg, 1, 0, len);

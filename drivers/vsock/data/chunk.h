@@ -4,8 +4,8 @@
 
 /**
  * @file
- * Pool memory for bytes that neither guest memory nor a socket can hold: chunks from one mempool,
- * queues of them, and the accounts that bound what each port may take.
+ * Pool memory for bytes that neither guest memory nor a socket can hold: chunks of one mempool,
+ * byte queues of chunks, and the accounts that bound the chunks of each port.
  *
  * Context, unless a function states another: the lcore that owns the queue and the account.
  */
@@ -21,7 +21,7 @@
 
 struct chunk {
 	struct chunk *next;
-	uint16_t start; /**< first byte that was not consumed */
+	uint16_t start; /**< first byte that is not consumed */
 	uint16_t end;   /**< first free byte */
 	uint32_t reserved;
 	uint8_t data[CHUNK_DATA_LEN];
@@ -29,14 +29,14 @@ struct chunk {
 _Static_assert(sizeof(struct chunk) == CHUNK_LEN, "a chunk fills its slot");
 
 /**
- * What one port holds of the pool: a share of its own, which nobody else can take, and beyond it
- * some of what all have in common.
+ * The chunks of one port: its own share, which is reserved for it, and beyond it chunks of the
+ * common part.
  */
 struct chunk_account {
 	uint32_t nb_used;
-	uint32_t nb_max;        /**< its own share */
-	uint32_t nb_common;     /**< of nb_used, taken from the common part */
-	uint32_t nb_common_max; /**< as much as it may have of that */
+	uint32_t nb_max;        /**< the reserved share */
+	uint32_t nb_common;     /**< of nb_used: from the common part */
+	uint32_t nb_common_max; /**< bound of nb_common */
 };
 
 /** A byte queue. */
@@ -77,12 +77,12 @@ void chunk_share(struct chunk_account *acct, const struct chunk_pool *pool, uint
 
 /**
  * Append @p len bytes of segments from byte @p off on.
- * @return 0; -ENOBUFS when the account is at its limit or the pool is empty: nothing was appended.
+ * @return 0; -ENOBUFS the account is at its limit or the pool is empty: nothing was appended.
  */
 int chunk_append_segs(struct chunk_queue *q, struct chunk_pool *pool, struct chunk_account *acct,
 	const struct vq_seg *segs, uint16_t nb_segs, uint32_t off, uint32_t len);
 
-/** Append a record in front of such bytes: both or neither. @return 0; -ENOBUFS as above. */
+/** Append a record and segments behind it: both or none. @return 0; -ENOBUFS as above. */
 int chunk_append_record(struct chunk_queue *q, struct chunk_pool *pool, struct chunk_account *acct,
 	const void *record, uint32_t record_len, const struct vq_seg *segs, uint16_t nb_segs,
 	uint32_t off, uint32_t len);
@@ -92,18 +92,21 @@ int chunk_append(struct chunk_queue *q, struct chunk_pool *pool, struct chunk_ac
 	const void *src, uint32_t len);
 
 /**
- * Make room for @p len bytes in an empty queue and describe it as iovecs, for recvmsg();
- * chunk_grown() follows.
- * @return iovecs; 0 when there is no memory (nothing was taken).
+ * Reserve space for @p len bytes in an empty queue and describe it as iovecs for recvmsg(). Call
+ * chunk_grown() afterwards.
+ * @return number of iovecs; 0: no memory, nothing is reserved.
  */
 uint32_t chunk_reserve(struct chunk_queue *q, struct chunk_pool *pool, struct chunk_account *acct,
 	uint32_t len, struct iovec *iov, uint32_t max_iov);
 
-/** Account @p len bytes that were stored after chunk_reserve(); what is unused goes back. */
+/** Append the @p len bytes that were stored after chunk_reserve(); free the other chunks. */
 void chunk_grown(
 	struct chunk_queue *q, struct chunk_pool *pool, struct chunk_account *acct, uint32_t len);
 
-/** Describe the first @p len bytes as iovecs. @return iovecs; @p out_len the bytes described. */
+/**
+ * Describe up to @p len bytes from byte @p off on as iovecs.
+ * @param out_len set to the bytes described. @return number of iovecs.
+ */
 uint32_t chunk_iov(const struct chunk_queue *q, uint32_t off, uint32_t len, struct iovec *iov,
 	uint32_t max_iov, uint32_t *out_len);
 
@@ -111,17 +114,17 @@ uint32_t chunk_iov(const struct chunk_queue *q, uint32_t off, uint32_t len, stru
 uint32_t chunk_read_segs(const struct chunk_queue *q, uint32_t len, const struct vq_seg *segs,
 	uint16_t nb_segs, uint32_t dst_off);
 
-/** Copy out the first bytes without taking them. @return bytes copied. */
+/** Copy up to @p len of the first bytes; they stay in the queue. @return bytes copied. */
 uint32_t chunk_peek(const struct chunk_queue *q, void *dst, uint32_t len);
 
-/** Overwrite bytes that were appended, @p off from the first one. */
+/** Overwrite @p len bytes from byte @p off on. */
 void chunk_poke(struct chunk_queue *q, uint32_t off, const void *src, uint32_t len);
 
-/** Take @p len bytes off the front; empty chunks go back to the pool. */
+/** Remove the first @p len bytes. Empty chunks go back to the pool. */
 void chunk_consume(
 	struct chunk_queue *q, struct chunk_pool *pool, struct chunk_account *acct, uint32_t len);
 
-/** Give everything back. */
+/** Remove all bytes, and give the chunks back to the pool. */
 void chunk_clear(struct chunk_queue *q, struct chunk_pool *pool, struct chunk_account *acct);
 
 #endif

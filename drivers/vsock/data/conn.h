@@ -4,8 +4,8 @@
 
 /**
  * @file
- * One guest's end of a connection, and a port's table of them. Plain values, owned with the port by
- * one lcore; nobody else reads or writes it.
+ * One guest's end of a connection, and a port's table of connections. The lcore that owns the port
+ * owns both; no other thread accesses them.
  */
 
 #include <stdbool.h>
@@ -21,83 +21,85 @@
 struct port;
 struct host_job;
 
-/** Header-only packets that wait for an RX buffer: bits, so that they need no memory. */
+/** Header-only packets that wait for an RX buffer. They are bits, so they need no memory. */
 enum conn_ctl {
 	CONN_CTL_REQUEST = 1 << 0,
 	CONN_CTL_RESPONSE = 1 << 1,
 	CONN_CTL_CREDIT_UPDATE = 1 << 2,
 	CONN_CTL_CREDIT_REQUEST = 1 << 3,
-	CONN_CTL_SHUTDOWN = 1 << 4, /**< behind the data */
-	CONN_CTL_RST = 1 << 5,      /**< behind the data; frees the connection */
+	CONN_CTL_SHUTDOWN = 1 << 4, /**< sent after the queued data */
+	CONN_CTL_RST = 1 << 5,      /**< sent after the queued data; frees the connection */
 };
 
+/** Timers; see lcore/conn_timer.h. A connection has one at a time. */
 enum conn_timer {
 	CONN_TIMER_NONE,
 	CONN_TIMER_CONNECT,
 	CONN_TIMER_CLOSE,
 	CONN_TIMER_LINGER,
-	CONN_TIMER_ASK,  /* the guest lets no more packets wait: ask it how far it is */
-	CONN_TIMER_LOOK, /* as above, later; or a backlog: see whether the program still reads */
+	CONN_TIMER_ASK,  /* the window of packets is full: send CREDIT_REQUEST */
+	CONN_TIMER_LOOK, /* as above, later; or a backlog: check whether the program still reads */
 	CONN_NB_TIMERS,
 };
 
 /** The host program's socket. */
 struct conn_host {
-	int fd;                     /* -1: not yet, or given to the slow path */
-	struct host_job *job;       /* reserved for the connection's whole life */
-	struct chunk_queue backlog; /* from the guest; what the socket did not take */
+	int fd;                     /* -1: not connected, or given to the slow path */
+	struct host_job *job;       /* reserved for the life of the connection */
+	struct chunk_queue backlog; /* the guest's bytes that the socket did not take */
 	uint32_t msg_len;           /* seqpacket: bytes of the message being assembled */
 	uint32_t msg_rec_off;       /* seqpacket: where its record starts in the backlog */
 	bool msg_open;              /* seqpacket: a message is being assembled */
 	int16_t burst_head;         /* packets of this burst; -1: none */
 	int16_t burst_tail;
-	uint16_t recv_hint; /* RX buffers that the last reads filled, and some */
-	bool readable;      /* EPOLLIN was seen and EAGAIN was not, since */
+	uint16_t recv_hint; /* RX buffers to try: a few more than the last reads filled */
+	bool readable;      /* EPOLLIN was reported, and no read has failed with EAGAIN since */
 	bool hup;           /* the program closed, or both directions are shut */
-	bool eof;           /* it will not send any more, and all was read */
-	bool lost;          /* it closed without reading all: end with RST */
-	bool polled;        /* epoll knows the socket */
-	bool epoll_out;     /* EPOLLOUT is asked for */
-	bool shut;          /* it does not read any more (EPIPE) */
+	bool eof;           /* the program sends no more, and all was read */
+	bool lost;          /* the program closed with unread bytes: end with RST */
+	bool polled;        /* the socket is in the epoll instance */
+	bool epoll_out;     /* EPOLLOUT is requested */
+	bool shut;          /* the program does not read any more (EPIPE) */
 };
 
-/** The other guest's end. Named by id and generation: ports come and go. */
+/** The other guest's end. The port is named by id and generation, because it can be removed. */
 struct conn_peer {
 	uint32_t port_gen;
-	uint32_t serial; /* of its end; 0: not known yet */
+	uint32_t serial; /* of the other end; 0: not known yet */
 	uint16_t port_id;
 	uint16_t lcore; /* index */
 };
 
+/** One guest's end of a connection. */
 struct conn {
 	_Alignas(RTE_CACHE_LINE_SIZE) struct conn *hash_next;
 	uint32_t local_port; /* the guest's */
 	uint32_t peer_port;
 	uint32_t peer_cid;
-	uint32_t serial; /* unique per lcore for a long time; never 0 */
+	uint32_t serial; /* from lcore_serial(); never 0 */
 
 	uint8_t state;           /* enum conn_state */
 	uint8_t type;            /* enum wire_type */
 	uint8_t ctl;             /* enum conn_ctl bits */
 	uint8_t timer;           /* enum conn_timer */
-	uint8_t shut_from_guest; /* WIRE_SHUTDOWN_* that the guest sent */
-	uint8_t shut_to_guest;   /* WIRE_SHUTDOWN_* to be sent, or sent */
+	uint8_t shut_from_guest; /* WIRE_SHUTDOWN_* bits that the guest sent */
+	uint8_t shut_to_guest;   /* WIRE_SHUTDOWN_* bits to send, or sent */
 	bool is_host;
 	bool in_table;
 	bool in_ready;
-	bool credit_asked; /* CREDIT_REQUEST is out */
-	uint8_t nb_asked;  /* times without news since */
-	bool request_sent; /* the guest has seen our REQUEST */
+	bool credit_asked; /* CREDIT_REQUEST was sent, and no credit came since */
+	uint8_t nb_asked;  /* CREDIT_REQUESTs without an answer */
+	bool request_sent; /* the guest knows the connection: REQUEST was sent or received */
 
-	/* What the guest says, from every packet. */
+	/* From the headers of the guest's packets. */
 	uint32_t guest_buf_alloc;
-	uint32_t guest_buf_alloc_max; /* never held against the sender when it shrinks */
+	uint32_t guest_buf_alloc_max; /* the largest so far; checks of senders use this one */
 	uint32_t guest_fwd_cnt;
 	uint32_t tx_cnt;          /* bytes accepted for the guest (guest peer) or written (host) */
 	uint32_t sent_cnt;        /* payload bytes written to the guest */
 	uint32_t turn_cnt;        /* sent_cnt when its turn began */
-	struct pkt_window window; /* packets of these that wait for its reader */
-	/* What the guest is told: ours for a host connection, else the other guest's. */
+	struct pkt_window window; /* packets that wait for the guest's reader */
+	/* For headers to the guest: the window of the host side, or the other guest's. */
 	uint32_t buf_alloc;
 	uint32_t fwd_cnt;
 	uint32_t fwd_cnt_told;
@@ -120,32 +122,32 @@ _Static_assert(sizeof(struct conn) <= 384, "a connection costs well below 1 KiB"
 
 TAILQ_HEAD(conn_list, conn);
 
-/** A port's connections: slab and hash table. Memory is reserved, and touched as it is used. */
+/** A port's connections: slab and hash table. Memory is reserved; pages are used on demand. */
 struct conn_table {
 	struct conn *slab;
 	struct conn *free; /* through hash_next */
 	struct conn **buckets;
-	struct conn *last; /* the one that was found last */
+	struct conn *last; /* result of the last lookup */
 	uint32_t mask;
-	uint32_t seed; /* guests cannot aim at one bucket */
+	uint32_t seed; /* random, so that guests cannot choose ports of one bucket */
 	uint32_t nb_max;
-	uint32_t nb_touched; /* slab entries used at least once */
+	uint32_t nb_touched; /* slab entries that were ever used */
 	uint32_t nb_used;
 };
 
-/** Reserve. Context: control. @return 0; -ENOMEM. */
+/** Reserve memory for @p nb_max connections. Context: control. @return 0; -ENOMEM. */
 int conn_table_init(struct conn_table *t, uint32_t nb_max);
 
-/** Release. Context: control, no connection left. */
+/** Free the memory. Context: control; no connection is left. */
 void conn_table_fini(struct conn_table *t);
 
-/** Find by address pair. Context: owning lcore. @return the connection or NULL. */
+/** Find a connection by its addresses. Context: owning lcore. @return NULL if there is none. */
 struct conn *conn_find(
 	struct conn_table *t, uint32_t local_port, uint32_t peer_cid, uint32_t peer_port);
 
 /**
- * Take a zeroed entry and enter it. Context: owning lcore; the pair is not in the table.
- * @return the connection, or NULL when the table is full.
+ * Add a zeroed entry; conn_init() follows. Context: owning lcore; the addresses are not in use.
+ * @return the connection; NULL: the table is full.
  */
 struct conn *conn_add(
 	struct conn_table *t, uint32_t local_port, uint32_t peer_cid, uint32_t peer_port);
@@ -168,10 +170,10 @@ conn_take_credit(struct conn *c, const struct wire_hdr *hdr)
 	c->guest_fwd_cnt = hdr->fwd_cnt;
 }
 
-/** Take it out of the table; its memory stays in use. Context: owning lcore. */
+/** Remove the entry from the hash table; its memory stays in use. Context: owning lcore. */
 void conn_detach(struct conn_table *t, struct conn *c);
 
-/** Give the memory back; detaches it first. Context: owning lcore. */
+/** Detach the entry, and free its memory. Context: owning lcore. */
 void conn_free(struct conn_table *t, struct conn *c);
 
 #endif

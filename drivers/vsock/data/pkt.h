@@ -4,13 +4,13 @@
 
 /**
  * @file
- * Packet objects: what stands for a packet between its guest's TX ring and its receiver. Each
- * belongs to one lcore (its home) and goes back there, so that a pool has no second writer: across
- * lcores the same object is the message and its receipt.
+ * Packet objects. An object represents a packet between the sender's TX ring and the receiver. It
+ * belongs to one lcore, its home, and goes back there, so that only one lcore writes each pool of
+ * objects. Between lcores the same object is the message and its receipt.
  *
- * Legend: [H] written at home before it is sent and after it is back; [R] written by the lcore that
- * receives it, between the two. The rings between lcores order both (release at enqueue, acquire at
- * dequeue).
+ * Legend: [H] written by the home lcore before the object is sent and after it is back. [R] written
+ * by the receiving lcore in between. The rings between lcores order both (release at enqueue,
+ * acquire at dequeue).
  */
 
 #include <stdbool.h>
@@ -26,20 +26,20 @@
 
 struct conn;
 
-/** Segments that a loan can carry; a chain of more is copied before it goes anywhere. */
+/** Segments of one packet object. A chain with more segments uses several objects. */
 #define PKT_MAX_SEGS 20
 
 enum pkt_kind {
-	PKT_MSG,    /**< a header that was taken by value */
-	PKT_LOAN,   /**< payload that still lies in the sender's TX ring */
+	PKT_MSG,    /**< a header without payload */
+	PKT_LOAN,   /**< payload in a chain of the sender's TX ring */
 	PKT_COPY,   /**< payload in pool memory */
-	PKT_REVOKE, /**< every loan of src_port has to be copied or given up now */
+	PKT_REVOKE, /**< request to return all loans of src_port */
 };
 
-/** What the receiver made of it; travels home. */
+/** The receiver's answer. */
 enum pkt_verdict {
 	PKT_TAKEN,
-	PKT_REFUSED, /**< the receiver has no such connection: the sender's end is to be reset */
+	PKT_REFUSED, /**< reset the sender's end of the connection */
 };
 
 struct pkt {
@@ -51,23 +51,23 @@ struct pkt {
 	uint8_t kind;                  /* [H] enum pkt_kind; [R] */
 	uint8_t home;                  /* [H] index of the lcore, constant */
 	uint8_t verdict;               /* [R] enum pkt_verdict */
-	bool returning;                /* [R] on its way home */
-	bool has_chain;                /* [H] loan: the last, or only, piece of its chain */
-	uint16_t src_port_id;          /* [H] port whose guest sent it */
+	bool returning;                /* [R] the object is on its way home */
+	bool has_chain;                /* [H] loan: the last or only object of its chain */
+	uint16_t src_port_id;          /* [H] port of the sender */
 	uint16_t dst_port_id;          /* [H] */
 	uint32_t src_port_gen;         /* [H] */
 	uint32_t dst_port_gen;         /* [H] */
 	uint32_t conn_serial;          /* [H] the sender's end */
-	uint32_t peer_serial;    /* [H] the receiver's end as the sender knows it; 0: not yet */
+	uint32_t peer_serial;    /* [H] the receiver's end; 0: the sender does not know it yet */
 	uint16_t chain_id;       /* [H] loan: buffer id */
-	uint16_t nb_descs;       /* [H] loan: entries of the ring that it occupies */
+	uint16_t nb_descs;       /* [H] loan: ring entries of the chain */
 	uint16_t nb_segs;        /* [H] */
-	uint16_t payload_off;    /* [H] payload's first byte within the segments */
-	uint16_t ring_share;     /* [H] loan: entries of its ring that one receiver may hold */
+	uint16_t payload_off;    /* [H] offset of the payload in the segments */
+	uint16_t ring_share;     /* [H] loan: see loan_ring_share() */
 	uint16_t drop;           /* [R] enum drop_reason of a refusal */
 	uint32_t rec_left;       /* [R] seqpacket copy: bytes left of the first record */
 	uint32_t rec_flags;      /* [R] seqpacket copy: its flags */
-	struct conn *conn;       /* [R] whose queue it is in */
+	struct conn *conn;       /* [R] the connection whose queue it is in */
 	struct wire_hdr hdr;     /* [H] the checked copy */
 	struct chunk_queue copy; /* [R] PKT_COPY */
 	struct vq_seg segs[PKT_MAX_SEGS]; /* [H] loan */

@@ -21,7 +21,7 @@ enum port_queue {
 	PORT_NB_QUEUES = 2,
 };
 
-/** What a user asks for: the parsed devargs of one vdev. */
+/** Settings of a port: the parsed devargs of one vdev. */
 struct port_conf {
 	char name[PORT_NAME_LEN];
 	char iface[PORT_PATH_LEN]; /**< vhost-user socket */

@@ -4,13 +4,13 @@
 
 /**
  * @file
- * A port as the data plane sees it.
+ * A port, with the data that the data plane works on.
  *
  * Legend:
- *  [C] constant from port_create() on; anyone may read.
- *  [L] the owning lcore, which gets the port through lcore_msg_call(); nobody else.
- *  [K] the control plane, under port_mutex of port.c.
- *  [A] atomic: written by one side, a hint for the others.
+ *  [C] constant after port_create(); all threads may read it.
+ *  [L] only the owning lcore accesses it. The lcore gets the port through lcore_msg_call().
+ *  [K] only the control plane accesses it, under the mutex of the port table in control/port.c.
+ *  [A] atomic: one side writes it, the others read it as a hint.
  */
 
 #include <pthread.h>
@@ -44,19 +44,19 @@ struct reply {
 	uint16_t type;
 };
 
-/** What one other guest has waiting at this port. */
+/** The data of one other guest that is queued at this port. */
 struct pair {
-	uint32_t nb_held_descs; /* of its TX ring */
+	uint32_t nb_held_descs; /* entries of its TX ring */
 	uint32_t pool_len;      /* bytes of its data in the pool */
 };
 
-/** Segments of an RX buffer that direct.c fills; longer chains are left to to_guest.c. */
+/** Bound of the segments of an RX buffer that direct.c fills; to_guest.c fills longer chains. */
 #define DIRECT_MAX_SEGS 4
 
-/** An RX buffer that is being filled with one connection's data; see direct.h. */
+/** The open RX buffer of the direct path; see conn/direct.h. */
 struct direct_buffer {
 	struct conn *conn; /* NULL: none is open */
-	struct port *next; /* on the lcore's list of ports with an open buffer */
+	struct port *next; /* in the lcore's list of ports with an open buffer */
 	struct vq_chain chain;
 	struct vq_seg segs[DIRECT_MAX_SEGS];
 	uint32_t len;  /* payload so far */
@@ -71,42 +71,42 @@ struct port {
 	uint32_t cid;                                               /* [C] */
 	uint32_t gen;                                               /* [C] */
 	uint16_t id;                                                /* [C] */
-	bool running;                   /* [L] has a device and is not being settled */
-	bool active;                    /* [L] polled; else waiting for a kick */
+	bool running;                   /* [L] has a device, and is not being settled */
+	bool active;                    /* [L] polled; otherwise the lcore waits for a kick */
 	bool in_ready;                  /* [L] on the lcore's ready list */
-	bool starved;                   /* [L] has packets for the guest, which posted no buffer */
-	bool blocked;                   /* [L] its TX queue is not read: see from_guest.c */
-	bool in_flush;                  /* [L] has used entries to show */
-	bool kicks_on;                  /* [L] the driver was asked for kicks */
-	bool seqpacket;                 /* [L] the driver knows seqpacket */
-	bool rx_kicks_on;               /* [L] for RX buffers, too */
+	bool starved;                   /* [L] has packets for the guest, but no RX buffer */
+	bool blocked;                   /* [L] its TX ring is not read: see switch/from_guest.c */
+	bool in_flush;                  /* [L] has used entries that are not visible yet */
+	bool kicks_on;                  /* [L] kicks are enabled */
+	bool seqpacket;                 /* [L] the driver has negotiated seqpacket */
+	bool rx_kicks_on;               /* [L] kicks are enabled for RX buffers, too */
 	TAILQ_ENTRY(port) active_entry; /* [L] */
 	TAILQ_ENTRY(port) ready_entry;  /* [L] */
 	TAILQ_ENTRY(port) flush_entry;  /* [L] */
 	uint64_t idle_since;            /* [L] TSC of the last work; 0: busy */
 	struct direct_buffer open;      /* [L] */
-	struct conn_list ready;         /* [L] connections with something for the guest */
+	struct conn_list ready;         /* [L] connections with packets for the guest */
 	uint16_t replies_head;          /* [L] */
 	uint16_t nb_replies;            /* [L] */
 	struct conn_table conns;        /* [L] */
 	struct chunk_account pool;      /* [L] */
-	uint32_t nb_pkts_out;           /* [L] packet objects under way for its guest */
+	uint32_t nb_pkts_out;           /* [L] packet objects in use for its guest */
 	struct port_stats stats;        /* [L] */
-	struct pair *pairs;             /* [L] by port id; what other guests have here */
+	struct pair *pairs;             /* [L] by port id of the sender */
 
-	TAILQ_ENTRY(port) busy_entry; /* [L] ports with a settle or clear under way */
+	TAILQ_ENTRY(port) busy_entry; /* [L] ports that are being settled or cleared */
 
 	struct port_device dev;  /* [L] */
-	bool attached;           /* [L] a front end is or was there; requests may wait */
+	bool attached;           /* [L] new connections are allowed */
 	volatile int fault;      /* [A] gmem_guard */
 	uint32_t host_port_next; /* [L] host ports for connections from host programs */
 	struct reply replies[LIMIT_NB_REPLIES]; /* [L] */
 
-	/* Settle and clear: the request that is told when it is done. */
+	/* Settle and clear: the request to complete. */
 	struct ctl_request *settle; /* [L] */
 	struct ctl_request *clear;  /* [L] */
-	uint64_t revoked_mask;      /* [L] lcores that were told to give our loans back */
-	uint32_t clear_next;        /* [L] next connection to end */
+	uint64_t revoked_mask;      /* [L] lcores that were told to return loans of this port */
+	uint32_t clear_next;        /* [L] index of the next connection to reset */
 
 	struct vsock_switch *sw;        /* [C] */
 	struct port_conf conf;          /* [C] */
@@ -121,7 +121,7 @@ struct port {
 	uint16_t broken_reason;         /* [A] enum drop_reason, for broken_work */
 };
 _Static_assert(sizeof(struct vq) == RTE_CACHE_LINE_SIZE, "a queue is one cache line");
-_Static_assert(offsetof(struct port, stats) <= 512, "what a burst touches lies together");
+_Static_assert(offsetof(struct port, stats) <= 512, "the fields of a burst lie together");
 
 TAILQ_HEAD(port_list, port);
 

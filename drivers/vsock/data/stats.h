@@ -4,8 +4,8 @@
 
 /**
  * @file
- * Counters of a port and of an lcore. Written by the owning lcore only; others get a copy through
- * lcore_msg_call(). The names are an interface: telemetry prints them as they stand here.
+ * Counters of a port and of an lcore. Only the owning lcore writes them. Other threads get copies
+ * through control/snapshot.h. The names are an interface, because telemetry prints them.
  */
 
 #include <stdint.h>
@@ -22,22 +22,22 @@ struct port_stats {
 	uint64_t kicks;               /**< eventfd wake-ups by the driver */
 	uint64_t conns_opened;        /**< connections that reached their open state */
 	uint64_t resets_sent;         /**< RST packets written to the guest */
-	uint64_t guest_copied_bytes;  /**< guest to guest: every copy of a byte counts */
+	uint64_t guest_copied_bytes;  /**< guest to guest: each copy of a byte counts */
 	uint64_t guest_payload_bytes; /**< guest to guest: bytes that were delivered */
 	uint64_t backlog_bytes;       /**< bytes copied because a host socket was full */
 	uint64_t host_send_calls;     /**< sendmsg() */
 	uint64_t host_recv_calls;     /**< readv()/recvmsg() */
-	uint64_t credit_updates;      /**< pure CREDIT_UPDATE packets written to the guest */
+	uint64_t credit_updates;      /**< CREDIT_UPDATE packets written to the guest */
 	uint64_t drops[DROP_NB];
 };
 
 struct lcore_stats {
 	uint64_t loops;
 	uint64_t busy_loops;
-	uint64_t total_cycles; /**< TSC cycles since the loop began, as of its last turn */
-	uint64_t busy_cycles;  /**< of these, in turns that found work */
+	uint64_t total_cycles; /**< TSC cycles from the start of the loop to its last iteration */
+	uint64_t busy_cycles;  /**< of these: in iterations with work */
 	uint64_t sleeps;
-	uint64_t port_sleeps; /**< ports that were left to kicks for want of work */
+	uint64_t port_sleeps; /**< times that a port without work was put to sleep */
 	uint64_t epoll_calls;
 	uint64_t wakeups_sent;    /**< eventfd writes to sleeping lcores */
 	uint64_t xlcore_messages; /**< packets sent to other lcores */

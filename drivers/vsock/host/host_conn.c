@@ -18,7 +18,7 @@
 #include "lcore/lcore_port.h"
 #include "wire/credit.h"
 
-/* Host ports of connections that host programs begin: above what guests listen on by habit. */
+/* First host port for connections that host programs begin. Guests usually use lower ones. */
 #define HOST_PORT_FIRST 0x40000000u
 
 static struct conn *
@@ -67,7 +67,7 @@ host_conn_request(struct lcore *lc, struct port *port, const struct wire_hdr *hd
 	return DROP_NONE;
 }
 
-/* The connection that an answer of the slow path is for, if it is still there. */
+/* Find the connection for an answer of the slow path. NULL: it has ended. */
 static struct conn *
 find_answered(struct lcore *lc, const struct inbox_msg *msg)
 {
@@ -85,7 +85,7 @@ host_conn_connected(struct lcore *lc, const struct inbox_msg *msg)
 {
 	struct conn *c = find_answered(lc, msg);
 
-	/* Ended meanwhile: the job closes the socket, it was asked to. */
+	/* The connection ended meanwhile, and its job closes the socket. */
 	if (c == NULL || c->state != CONN_FROM_GUEST)
 		return;
 	if (msg->fd < 0) {
@@ -115,7 +115,7 @@ free_host_port(struct port *port, uint32_t guest_port)
 		if (conn_find(&port->conns, guest_port, VSOCK_CID_HOST, p) == NULL)
 			return p;
 	}
-	return 0; /* as many connections to one guest port as the table holds */
+	return 0; /* all connections of the table use this guest port */
 }
 
 static enum drop_reason
@@ -140,7 +140,7 @@ connect_to_guest(
 		c->buf_alloc = RTE_MIN(c->buf_alloc, msg->buf_alloc);
 	if (conn_sock_watch(lc, c) != 0) {
 		port->stats.drops[DROP_NO_RESOURCES]++;
-		conn_end_free(lc, c); /* closes by the job */
+		conn_end_free(lc, c); /* the job closes the socket */
 		return DROP_NONE;
 	}
 	c->ctl |= CONN_CTL_REQUEST;
@@ -157,7 +157,7 @@ host_conn_connect(struct lcore *lc, const struct inbox_msg *msg)
 	enum drop_reason reason;
 
 	if (job == NULL) {
-		/* The one close() on an lcore: there is nobody left to ask. */
+		/* The only close() on an lcore, because no job is left that could do it. */
 		close(msg->fd);
 		if (port != NULL)
 			port->stats.drops[DROP_NO_RESOURCES]++;
@@ -178,7 +178,7 @@ host_conn_established(struct lcore *lc, struct conn *c)
 	char line[32];
 	int len = snprintf(line, sizeof(line), "OK %u\n", c->peer_port);
 
-	/* Nothing was sent before: the socket's buffer is empty. */
+	/* The line fits, because nothing was sent before and the socket's buffer is empty. */
 	if (send(c->host.fd, line, len, MSG_DONTWAIT | MSG_NOSIGNAL) != len) {
 		conn_end_host(lc, c, DROP_HOST_ERROR);
 		return;
@@ -196,7 +196,7 @@ host_conn_shutdown(struct lcore *lc, struct conn *c)
 			conn_end_guest_now(lc, c);
 			return;
 		}
-		/* The program gets the rest; the guest gets its RST then. */
+		/* The program gets the backlog first; then the guest gets RST. */
 		loan_purge(lc, c);
 		c->ctl = 0;
 		c->state = CONN_FLUSHING;
@@ -204,14 +204,14 @@ host_conn_shutdown(struct lcore *lc, struct conn *c)
 		return;
 	}
 	if (c->host.job == NULL)
-		return; /* the program is gone, the guest is about to learn */
+		return; /* the program has closed; SHUTDOWN or RST for the guest is queued */
 	if ((c->shut_from_guest & WIRE_SHUTDOWN_RCV) != 0)
 		host_job_ask(c->host.job, HOST_JOB_SHUT_RD);
 	if ((c->shut_from_guest & WIRE_SHUTDOWN_SEND) != 0 && c->host.backlog.len == 0)
 		host_job_ask(c->host.job, HOST_JOB_SHUT_WR);
 }
 
-/* Without credit nothing is read, so that the end has to be looked for. */
+/* Without credit the lcore does not read, so check for the end of file. */
 static bool
 at_eof(const struct conn *c)
 {
@@ -240,7 +240,7 @@ void
 host_conn_event(struct lcore *lc, struct conn *c, uint32_t events)
 {
 	if (c->state == CONN_NONE || c->host.fd < 0)
-		return; /* ended in this very loop */
+		return; /* an earlier event of this iteration ended it */
 	if ((events & (EPOLLHUP | EPOLLERR)) != 0)
 		c->host.hup = true;
 	if ((events & EPOLLOUT) != 0 && c->host.backlog.len > 0) {
@@ -254,7 +254,7 @@ host_conn_event(struct lcore *lc, struct conn *c, uint32_t events)
 	switch (c->state) {
 	case CONN_TO_GUEST:
 		if (c->host.hup) {
-			/* The program gave up before the guest answered. */
+			/* The program closed before the guest answered. */
 			conn_sock_close(lc, c);
 			conn_end_guest(lc, c);
 		}

@@ -7,14 +7,14 @@
 static ssize_t
 look(int fd)
 {
-	/* A read that is too small cuts a message silently: its size first. */
+	/* A read into too small a buffer truncates a message, so ask for its size first. */
 	return recv(fd, NULL, 0, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
 }
 
 /*
- * Linux looks at the queue of a SEQPACKET socket and at its end one after the other, without a lock
- * over both: a message that comes in between, with the end behind it, looks like the end alone.
- * Nothing comes behind an end, so a second look is right.
+ * Linux checks the queue of a SEQPACKET socket and the end of file without one lock over both. If a
+ * message and the end arrive between the two checks, recv() reports only the end. No message
+ * follows an end, so a second check is right.
  */
 ssize_t
 host_peek(int fd)

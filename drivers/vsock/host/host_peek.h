@@ -7,10 +7,10 @@
 #include <sys/types.h>
 
 /**
- * Look at the next message without taking it, and without waiting.
+ * Read the length of the next message. The message stays in the socket. Never blocks.
  * Context: any thread that owns the socket.
- * @return its length, bytes; 0 at the end of what the program sends (and for a message without
- * bytes, which looks the same); -1 with errno of recv().
+ * @return bytes; 0 at end of file, or for an empty message, which looks the same; -1 with errno of
+ * recv().
  */
 ssize_t host_peek(int fd);
 

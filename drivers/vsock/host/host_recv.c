@@ -12,7 +12,7 @@
 #include "lcore/pkt_home.h"
 #include "wire/credit.h"
 
-/* A message has to fit the chunks of one recvmsg(). */
+/* A message must fit into the chunks of one recvmsg(). */
 #define MESSAGE_MAX_LEN (LCORE_NB_IOV * CHUNK_DATA_LEN)
 
 bool
@@ -38,7 +38,7 @@ payload_room(const struct vq_chain *chain)
 	return RTE_MIN(chain->len - WIRE_HDR_LEN, WIRE_PAYLOAD_MAX_LEN);
 }
 
-/* Take buffers for max_len bytes, as far as there are some, within the bounds of one call. */
+/* Take RX buffers for up to max_len bytes, within the bounds of one system call. */
 static void
 window_open(struct lcore *lc, struct conn *c, struct window *w, unsigned int max_chains,
 	uint32_t max_len)
@@ -73,7 +73,7 @@ window_rewind(struct port *port, unsigned int nb)
 	port->starved = false;
 }
 
-/* Hand over the buffers that n bytes fill; the others go back as if never taken. */
+/* Hand over the buffers that n bytes fill, and rewind the ring over the others. */
 static unsigned int
 window_close(struct lcore *lc, struct conn *c, const struct window *w, uint32_t n, uint32_t flags)
 {
@@ -97,7 +97,7 @@ host_recv_eof(struct lcore *lc, struct conn *c)
 	c->host.eof = true;
 	c->host.readable = false;
 	if (c->host.hup && (c->host.lost || c->host.backlog.len > 0)) {
-		/* It closed with bytes of the guest unread: the guest has to know. */
+		/* The program closed with unread bytes of the guest, so the guest gets RST. */
 		c->port->stats.drops[DROP_HOST_ERROR]++;
 		conn_sock_close(lc, c);
 		conn_end_guest(lc, c);
@@ -113,7 +113,7 @@ host_recv_eof(struct lcore *lc, struct conn *c)
 	conn_turn_ready(lc, c);
 }
 
-/* The end of what the program sends, or of the program. */
+/* Handle end of file or an error of a read. */
 static void
 read_failed(struct lcore *lc, struct conn *c, ssize_t n)
 {
@@ -122,11 +122,11 @@ read_failed(struct lcore *lc, struct conn *c, ssize_t n)
 	} else if (errno == EAGAIN || errno == EWOULDBLOCK) {
 		c->host.readable = false;
 	} else if (errno == ECONNRESET) {
-		/* It closed with bytes unread; what it sent before can still be read. */
+		/* The program closed with unread bytes. Its own bytes can still be read. */
 		c->host.lost = true;
 		c->host.hup = true;
 	} else if (errno == EFAULT) {
-		/* Where we would have got SIGBUS: see gmem_guard.h. */
+		/* An access would have raised SIGBUS: see ring/gmem_guard.h. */
 		c->port->fault = 1;
 		c->host.readable = false;
 	} else if (errno != EINTR) {
@@ -158,18 +158,18 @@ recv_stream(struct lcore *lc, struct conn *c, unsigned int max_buffers)
 			continue;
 		}
 		done += used;
-		/* Small requests take one buffer at a time, streams as many as there are. */
+		/* Full buffers: try more of them with the next read. */
 		if ((uint32_t)n == w.len)
 			c->host.recv_hint = RTE_MIN(c->host.recv_hint * 4, LIMIT_BURST_NB_TO_GUEST);
 		else
 			c->host.recv_hint = RTE_MAX(used, 1u);
 		if ((uint32_t)n < w.len)
-			break; /* no more for now: the guest gets this before the next look */
+			break; /* the socket is empty: hand over what was read first */
 	}
 	return done;
 }
 
-/* Not enough buffers or credit for the whole message: it waits in the pool. */
+/* Buffers or credit are short for the whole message, so read it into the pool. */
 static void
 recv_message_to_pool(struct lcore *lc, struct conn *c, uint32_t len)
 {

@@ -10,7 +10,7 @@
 #include "lcore/host_job.h"
 #include "wire/credit.h"
 
-/* In front of each message in a seqpacket connection's backlog. */
+/* Header of each message in the backlog of a seqpacket connection. */
 struct message {
 	uint32_t len;
 	uint32_t complete;
@@ -68,17 +68,17 @@ forwarded(struct lcore *lc, struct conn *c, uint32_t len)
 		credit_check(lc, c, len);
 }
 
-/* The program does not read any more; what was on its way is lost, and the guest is told. */
+/* The program does not read any more. Drop the backlog, and send SHUTDOWN to the guest. */
 static void
 host_stopped_reading(struct lcore *lc, struct conn *c)
 {
 	struct pollfd pfd = {.fd = c->host.fd};
 
 	c->host.shut = true;
-	/* Closed, rather than no more than SHUT_RD, which SHUTDOWN tells the guest of. */
+	/* POLLHUP tells close() from SHUT_RD. After close() the guest gets RST at the end. */
 	if (poll(&pfd, 1, 0) > 0 && (pfd.revents & POLLHUP) != 0)
 		c->host.lost = true;
-	c->fwd_cnt = c->rx_cnt; /* all of it is disposed of */
+	c->fwd_cnt = c->rx_cnt; /* all bytes count as forwarded */
 	chunk_clear(&c->host.backlog, lc->chunks, &c->port->pool);
 	c->host.msg_open = false;
 	conn_sock_want_writable(lc, c, false);
@@ -91,7 +91,7 @@ host_stopped_reading(struct lcore *lc, struct conn *c)
 	conn_turn_ready(lc, c);
 }
 
-/* One sendmsg(). Returns bytes taken; 0 when the socket is full; -1 when the connection changed. */
+/* One sendmsg(). Returns bytes; 0: the socket is full; -1: the connection was changed or ended. */
 static ssize_t
 send_iov(struct lcore *lc, struct conn *c, unsigned int nb_iov)
 {
@@ -108,7 +108,7 @@ send_iov(struct lcore *lc, struct conn *c, unsigned int nb_iov)
 		return 0;
 	if (errno == EPIPE || errno == ECONNRESET)
 		host_stopped_reading(lc, c);
-	else if (errno == EFAULT) /* where we would have got SIGBUS: see gmem_guard.h */
+	else if (errno == EFAULT) /* an access would have raised SIGBUS: see ring/gmem_guard.h */
 		c->port->fault = 1;
 	else if (errno == EMSGSIZE)
 		conn_end_host(lc, c, DROP_MSG_TOO_BIG);
@@ -119,7 +119,7 @@ send_iov(struct lcore *lc, struct conn *c, unsigned int nb_iov)
 
 /* ---- streams ---- */
 
-/* Describe the burst's packets from packet i, byte off on. Returns iovecs. */
+/* Describe the packets of the burst from byte off of packet i on. Returns the iovecs. */
 static unsigned int
 burst_iov(struct lcore *lc, int16_t i, uint32_t off, uint32_t *total)
 {
@@ -221,7 +221,7 @@ no_memory:
 	return false;
 }
 
-/* Send one complete message of the backlog. Returns false when nothing more can be done now. */
+/* Send one complete message of the backlog. Returns false if no more can be sent now. */
 static bool
 send_backlog_message(struct lcore *lc, struct conn *c)
 {
@@ -231,7 +231,8 @@ send_backlog_message(struct lcore *lc, struct conn *c)
 	ssize_t n;
 
 	if (chunk_peek(&c->host.backlog, &rec, sizeof(rec)) < sizeof(rec) || !rec.complete) {
-		conn_sock_want_writable(lc, c, false); /* it waits for the guest */
+		conn_sock_want_writable(
+			lc, c, false); /* the rest of the message comes from the guest */
 		return false;
 	}
 	nb = chunk_iov(&c->host.backlog, sizeof(rec), rec.len, lc->iov, LCORE_NB_IOV, &len);
@@ -293,7 +294,7 @@ host_send_burst(struct lcore *lc, struct conn *c)
 		return;
 	c->host.burst_head = -1;
 	if (c->state != CONN_OPEN || c->host.fd < 0)
-		return; /* it ended within the burst, and both sides know */
+		return; /* it ended within the burst; both sides were reset */
 	if (c->host.shut) {
 		for (; i >= 0; i = lc->burst[i].next)
 			c->port->stats.drops[DROP_HOST_SHUT]++;
@@ -307,7 +308,7 @@ host_send_burst(struct lcore *lc, struct conn *c)
 		send_messages(lc, c, i);
 }
 
-/* The backlog has become empty: do what waited for that. */
+/* The backlog is empty: close the socket or shut it down if that was deferred. */
 static void
 backlog_empty(struct lcore *lc, struct conn *c)
 {

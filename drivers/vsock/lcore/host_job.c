@@ -16,9 +16,7 @@
 #include "lcore/host_job.h"
 #include "lcore/lcore_msg.h"
 
-/**
- * Sockets to be closed, of one lcore. Only the lcore adds; its worker takes all at once.
- */
+/** Sockets of one lcore that wait for close(). The lcore adds them; the worker takes all. */
 struct closer {
 	struct wq_delayed_work work; /* first */
 	uint64_t last;               /* [L] TSC of the last one */
@@ -96,7 +94,7 @@ do_connect(struct host_job *job)
 		return;
 	}
 	if (error == EAGAIN) {
-		/* The listener's backlog is full, and cannot be polled. */
+		/* The listener's backlog is full. No event reports free space, so try again. */
 		uint64_t now = clock_ms();
 
 		if (job->deadline_ms == 0)
@@ -126,7 +124,7 @@ job_work(struct wq_work *work)
 	if ((todo & (HOST_JOB_CREDIT | HOST_JOB_CLOSE)) == HOST_JOB_CREDIT) {
 		uint32_t fwd_cnt = atomic_load_explicit(&job->fwd_cnt, memory_order_relaxed);
 
-		/* Asked for since, with nothing new to say: coalesced. */
+		/* Skip an update whose value the guest has been sent already. */
 		if (fwd_cnt != job->fwd_cnt_asked) {
 			job->fwd_cnt_asked = fwd_cnt;
 			msg = answer(job, INBOX_CREDIT);
@@ -149,7 +147,7 @@ take_jobs(struct closer *closer)
 	return atomic_exchange_explicit(&closer->jobs, NULL, memory_order_acquire);
 }
 
-/* One wake-up of a worker for all: what is queued by a work wakes nobody. */
+/* A work that a work queues needs no wake-up, so one wake-up serves all closes. */
 static void
 closer_work(struct wq_work *work)
 {
@@ -157,7 +155,7 @@ closer_work(struct wq_work *work)
 	struct host_job *job = take_jobs(closer), *next;
 
 	for (; job != NULL; job = next) {
-		next = job->next; /* its lcore's again once it is closed */
+		next = job->next; /* the lcore owns the job again after the close */
 		host_job_ask(job, HOST_JOB_CLOSE);
 	}
 }
@@ -172,7 +170,7 @@ host_job_close_later(struct host_job *job)
 
 	closer->last = job->lc->now;
 	if (since > job->lc->cycles_per_us * LIMIT_CLOSE_ALONE_US) {
-		/* They come seldom: the timer would cost more wake-ups than it saves. */
+		/* Closes are rare: the timer would cost more wake-ups than it saves. */
 		host_job_ask(job, HOST_JOB_CLOSE);
 		return;
 	}
@@ -180,7 +178,7 @@ host_job_close_later(struct host_job *job)
 	while (!atomic_compare_exchange_weak_explicit(
 		&closer->jobs, &job->next, job, memory_order_release, memory_order_relaxed))
 		;
-	/* False: it is due already, and takes this one along. */
+	/* false: the work is queued already and closes this socket, too. */
 	(void)wq_queue_delayed(job->lc->sw->slow_wq, &closer->work, LIMIT_CLOSE_BATCH_US);
 }
 
@@ -188,7 +186,7 @@ void
 host_job_ask(struct host_job *job, enum host_job_todo what)
 {
 	atomic_fetch_or(&job->todo, what);
-	/* False: it is queued already, and will see the bit. */
+	/* false: the work is queued already and will see the bit. */
 	(void)wq_queue_work(job->lc->sw->slow_wq, &job->work.work);
 }
 

@@ -5,7 +5,7 @@
 #include "data/vsock_switch.h"
 #include "lcore/lcore_msg.h"
 
-/* More than this on its way to one lcore, and guests' chains stay in their rings. */
+/* Bound of the packets staged for one lcore. Beyond it, chains stay in the guests' rings. */
 #define STAGED_MAX (LIMIT_NB_XRING / 4)
 
 _Static_assert(LIMIT_NB_LCORES <= 64, "an lcore is a bit of staged_mask");
@@ -54,7 +54,7 @@ lcore_msg_send_staged(struct lcore *lc)
 
 			for (; p != NULL && n < RTE_DIM(burst); p = TAILQ_NEXT(p, next))
 				burst[n++] = p;
-			/* Off the list first: what is in the ring is the other lcore's. */
+			/* Take them off the list first: then the other lcore owns them. */
 			for (done = 0; done < n; done++)
 				TAILQ_REMOVE(&out->staged, burst[done], next);
 			done = rte_ring_sp_enqueue_burst(out->ring, (void **)burst, n, NULL);
@@ -63,7 +63,7 @@ lcore_msg_send_staged(struct lcore *lc)
 			out->nb_staged -= done;
 			sent += done;
 			if (done < n)
-				break; /* full: the rest waits here */
+				break; /* full: the rest stays staged */
 		}
 		if (out->nb_staged == 0)
 			lc->staged_mask &= ~(UINT64_C(1) << to);
@@ -78,9 +78,9 @@ lcore_msg_send_staged(struct lcore *lc)
 /* ---- the inbox ---- */
 
 /*
- * Producers take turns by a mutex instead of a ring mode for many of them: one that loses its CPU
- * holds up what comes behind it in either case, and this way the others sleep, and the lcore's side
- * stays that of a ring with one producer.
+ * Producers hold a mutex instead of using a ring mode for several producers. A producer that loses
+ * its CPU delays the others in both cases. With the mutex the others sleep, and the lcore uses a
+ * ring with one producer.
  */
 static bool
 inbox_put(struct lcore *lc, const struct inbox_msg *msg)
@@ -98,7 +98,7 @@ void
 lcore_msg_post(struct lcore *lc, const struct inbox_msg *msg)
 {
 	while (!inbox_put(lc, msg)) {
-		/* Answers of the slow path wait in the worker. */
+		/* The inbox is full. The worker sleeps, and lib/wq starts another one meanwhile. */
 		lcore_msg_wake(lc);
 		wq_block_begin();
 		usleep(100);

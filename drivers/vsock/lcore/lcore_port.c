@@ -40,7 +40,7 @@ lcore_port_sleep(struct lcore *lc, struct port *port)
 
 	if (port->blocked && !no_room)
 		return; /* the port waits for another lcore, which sends no kick */
-	/* Without room for replies nothing can be popped: do not stay awake for it. */
+	/* No chain can be popped without room for replies, so this is no reason to stay awake. */
 	if (!no_room)
 		more = vq_kick_enable(&port->vq[PORT_Q_FROM_GUEST]);
 	if (port->starved) {

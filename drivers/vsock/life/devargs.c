@@ -10,11 +10,11 @@
 
 #define KEY_MAX_LEN 15
 
-/* The host side derives "<uds>_<port>" and "<uds>_seqpacket"; the longest one must fit. */
+/* Paths "<uds>_<port>" and "<uds>_seqpacket" are derived; the longest one must fit. */
 #define UDS_SUFFIX_LEN (sizeof("_4294967295") - 1)
 
 struct arg {
-	const char *dev; /* name of the vdev, for the line */
+	const char *dev; /* name of the vdev, for the error line */
 	const char *key;
 	const char *value;
 	size_t value_len;
@@ -28,7 +28,7 @@ struct arg_key {
 	bool required;
 };
 
-/* Values come from a user, and at run time from a socket: a line stays a line. */
+/* Replace control characters of values, so that an error stays one line. */
 static void
 make_printable(char *line)
 {
@@ -123,7 +123,7 @@ parse_lcore(const struct arg *arg, struct port_conf *conf)
 {
 	uint64_t lcore;
 
-	/* Whether it polls is known to the switch alone. */
+	/* The switch checks that the lcore polls. */
 	if (parse_number(arg->value, arg->value_len, &lcore) != 0 || lcore > INT16_MAX)
 		return refuse(arg, -EINVAL, "must be the number of an lcore");
 	conf->lcore = (int)lcore;

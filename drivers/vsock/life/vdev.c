@@ -24,8 +24,8 @@ struct vdev {
 };
 
 /*
- * EAL plugs devices from whichever thread asks. The lock is held for as long as a device takes to
- * start or to stop: no two of them at the same time.
+ * EAL plugs devices in the thread that requests it. The lock is held while a device starts or
+ * stops, so that devices start and stop one by one.
  */
 static pthread_mutex_t vdevs_lock = PTHREAD_MUTEX_INITIALIZER;
 static TAILQ_HEAD(, vdev) vdevs = TAILQ_HEAD_INITIALIZER(vdevs); /* vdevs_lock */
@@ -44,7 +44,7 @@ find_by_name(const char *name)
 	return vdev;
 }
 
-/* port_create() refuses the same; here is known which key to name. */
+/* port_create() refuses duplicates, too, but does not know which key to name. */
 static int
 check_unique(const struct port_conf *conf)
 {
@@ -95,7 +95,7 @@ log_create_error(const struct port_conf *conf, int error)
 	}
 }
 
-/* Both steps log their errors. */
+/* Both calls log their errors. */
 static int
 vdev_start(struct vdev *vdev)
 {
@@ -179,7 +179,7 @@ vdev_probe(struct rte_vdev_device *dev)
 	return rc == -EEXIST ? -EADDRINUSE : rc;
 }
 
-/* Nothing is there any more when EAL cleans up after vdev_stop_all(). */
+/* EAL calls it for each device when it cleans up: vdev_stop_all() has removed them all. */
 static int
 vdev_remove(struct rte_vdev_device *dev)
 {
@@ -247,7 +247,7 @@ static struct rte_vdev_driver driver = {
 	.remove = vdev_remove,
 };
 
-/* Before main(), as EAL wants its drivers: it probes them in rte_eal_init(). */
+/* A constructor, because rte_eal_init() probes the devices of registered drivers. */
 RTE_INIT(vdev_register)
 {
 	rte_vdev_register(&driver);

@@ -26,14 +26,14 @@ void vdev_set_switch(struct vsock_switch *sw);
 int vdev_start_all(void);
 
 /**
- * Devices whose probe failed so far: EAL goes on without them, an application may not want to.
- * Context: any.
+ * @return the number of devices whose probe has failed. EAL continues without them; the caller
+ * decides. Context: any.
  */
 unsigned int vdev_nb_failed(void);
 
 /**
- * Close the vhost-user sockets of all ports, then destroy the ports. What guests should still get
- * (resets) is sent before. Later probes wait as if the switch had never run.
+ * Close the vhost-user sockets of all ports, then destroy the ports. Call port_reset_all() before,
+ * so that guests get RST. Devices that are probed later wait for the next vdev_start_all().
  * Context: control threads; lcores still run.
  */
 void vdev_stop_all(void);

@@ -63,6 +63,7 @@ _Static_assert(offsetof(struct rte_vdev_driver, driver) == 16, "layout of rte_vd
 _Static_assert(offsetof(struct rte_vdev_driver, probe) == 48, "layout of rte_vdev_driver");
 _Static_assert(sizeof(struct rte_vdev_driver) == 88, "layout of rte_vdev_driver");
 
+/** Register a driver of the virtual device bus. Context: a constructor, before main(). */
 void rte_vdev_register(struct rte_vdev_driver *driver);
 
 static inline const char *

@@ -21,7 +21,7 @@ expire(struct lcore *lc, struct conn *c)
 		conn_turn_ask(lc, c);
 		conn_turn_ready(lc, c);
 	}
-	/* SHUT_RD raises no event: only a try shows it. */
+	/* SHUT_RD of the program raises no event, so only a send shows it. */
 	if (c->is_host && c->host.epoll_out)
 		host_send_backlog(lc, c);
 }

@@ -4,13 +4,13 @@
 
 /**
  * @file
- * Time-outs of connections. Each kind has one length, so that a list in order of arrival is one in
- * order of deadline. The slow path keeps the time: it ticks only while a deadline is set.
+ * Expiry of the timers of connections; lcore/conn_timer.h starts them. The slow path sends ticks
+ * only while a timer runs.
  */
 
 #include "data/lcore.h"
 
-/** A tick (of the quick kind: @p soon): see to connections whose time is up. Context: the lcore. */
+/** Handle the connections whose timers have expired. Context: the lcore. @param soon quick tick. */
 void deadline_check(struct lcore *lc, bool soon);
 
 #endif

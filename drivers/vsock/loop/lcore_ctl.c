@@ -98,7 +98,7 @@ poll_kick(struct lcore *lc, struct port *port, enum port_queue q, enum epoll_tag
 
 	if (port->dev.kick_fd[q] >= 0 &&
 		epoll_ctl(lc->epoll_fd, EPOLL_CTL_ADD, port->dev.kick_fd[q], &ev) != 0) {
-		/* No memory in the kernel: the port is polled all the same. */
+		/* The kernel has no memory: without the fd the port is never put to sleep. */
 		close(port->dev.kick_fd[q]);
 		port->dev.kick_fd[q] = -1;
 	}
@@ -133,7 +133,7 @@ lcore_ctl_device_up(struct lcore *lc, struct ctl_request *req)
 	port->running = true;
 	port->starved = false;
 	lcore_port_activate(lc, port);
-	/* Buffers that were completed before the device stopped may not have been seen. */
+	/* Notify the driver, which may have missed used entries of the last device. */
 	lcore_port_ready(lc, port);
 	return true;
 }
@@ -159,7 +159,7 @@ lcore_ctl_device_down(struct lcore *lc, struct ctl_request *req)
 	}
 	RTE_VERIFY(port->settle == NULL);
 	lcore_port_stop(lc, port);
-	/* What is held on this lcore; the others are asked by lcore_ctl_step(). */
+	/* Loans on this lcore; lcore_ctl_step() calls back those on other lcores. */
 	forward_revoke(lc, port->id);
 	port->revoked_mask = 0;
 	busy_add(lc, port);
@@ -167,7 +167,7 @@ lcore_ctl_device_down(struct lcore *lc, struct ctl_request *req)
 	return false;
 }
 
-/* Messages follow the loans on the same rings, so that none is behind them. */
+/* The messages use the same rings as the loans, so no loan arrives after them. */
 static void
 revoke_elsewhere(struct lcore *lc, struct port *port)
 {
@@ -178,7 +178,7 @@ revoke_elsewhere(struct lcore *lc, struct port *port)
 			continue;
 		p = pkt_home_get(lc);
 		if (p == NULL)
-			return; /* in the next loop */
+			return; /* try again in the next iteration */
 		p->kind = PKT_REVOKE;
 		p->returning = false;
 		p->verdict = PKT_TAKEN;
@@ -215,7 +215,7 @@ settle_go_on(struct lcore *lc, struct port *port)
 
 /* ---- reset all connections ---- */
 
-/* Connections ended in one loop: the others on this lcore want their turn. */
+/* Connections that are reset in one iteration, so that other ports do not wait. */
 #define CLEAR_BURST 256
 
 static bool
@@ -254,7 +254,7 @@ lcore_ctl_clear(struct lcore *lc, struct ctl_request *req)
 
 	RTE_VERIFY(port->clear == NULL);
 	if (port->running)
-		return true; /* a broken device that has come back meanwhile */
+		return true; /* the device was broken, and the driver has restarted it meanwhile */
 	if (arg->detach)
 		port->attached = false;
 	busy_add(lc, port);
@@ -268,7 +268,7 @@ lcore_ctl_reset(struct lcore *lc, struct ctl_request *req)
 {
 	struct port *port = req->arg;
 
-	port->attached = false; /* no new ones */
+	port->attached = false; /* refuse new connections */
 	for (uint32_t i = 0; i < port->conns.nb_touched; i++) {
 		struct conn *c = &port->conns.slab[i];
 

@@ -4,9 +4,9 @@
 
 /**
  * @file
- * What the control plane does to ports, in the owning lcore's context, and the one operation that
- * stop, memory change and removal start from: to settle a port. A settled port has no chain in
- * flight, exact indices, and connections that are plain values.
+ * Requests of the control plane about ports. They run in the context of the owning lcore, through
+ * lcore_msg_call(). Stop, memory change and removal begin with lcore_ctl_device_down(), which
+ * settles the port: no chain is in flight, and the ring indices are exact.
  */
 
 #include "data/lcore.h"
@@ -35,22 +35,49 @@ struct lcore_ctl_route {
 	struct route route; /**< cid 0: remove */
 };
 
-/* All are ctl_fn: see lcore_msg_call(). */
-bool lcore_ctl_port_add(struct lcore *lc, struct ctl_request *req); /**< arg: the port */
-bool lcore_ctl_port_remove(
-	struct lcore *lc, struct ctl_request *req); /**< arg: the port, cleared */
+/** Give a port to its lcore. req->arg: struct port. Context: the owning lcore. @return true. */
+bool lcore_ctl_port_add(struct lcore *lc, struct ctl_request *req);
+
+/**
+ * Take a port away from its lcore. req->arg: struct port without device and connections.
+ * Context: the owning lcore. @return true.
+ */
+bool lcore_ctl_port_remove(struct lcore *lc, struct ctl_request *req);
+
+/**
+ * Set or remove the route to a port. req->arg: struct lcore_ctl_route. Context: each lcore.
+ * @return true; req->result is 0, or -ENOSPC if the table of CIDs is full.
+ */
 bool lcore_ctl_route(struct lcore *lc, struct ctl_request *req);
+
+/**
+ * Start polling a device. req->arg: struct lcore_ctl_device. Context: the owning lcore.
+ * @return true; req->result is 0 and the port owns the device, or the error of vq_init().
+ */
 bool lcore_ctl_device_up(struct lcore *lc, struct ctl_request *req);
+
+/**
+ * Settle the port and release its device. req->arg: struct lcore_ctl_stop.
+ * Context: the owning lcore.
+ * @return false: lcore_ctl_step() completes it; true: req->result is -ENODEV, there is no device.
+ */
 bool lcore_ctl_device_down(struct lcore *lc, struct ctl_request *req);
+
+/**
+ * Reset all connections of a port without device, without packets to its guest.
+ * req->arg: struct lcore_ctl_clear. Context: the owning lcore.
+ * @return false: lcore_ctl_step() completes it; true: the port has a device again.
+ */
 bool lcore_ctl_clear(struct lcore *lc, struct ctl_request *req);
 
 /**
- * Begin to reset every connection, guest included; arg: the port. The result is the number of
- * connections that are not gone yet: call it until that is 0.
+ * Reset all connections of a port on both sides, and refuse new ones. req->arg: struct port. Repeat
+ * the request until req->result, the number of connections that are left, is 0.
+ * Context: the owning lcore. @return true.
  */
 bool lcore_ctl_reset(struct lcore *lc, struct ctl_request *req);
 
-/** Go on with what is under way. Context: the lcore, once a loop. */
+/** Continue the requests that have not completed. Context: the lcore, once per iteration. */
 void lcore_ctl_step(struct lcore *lc);
 
 #endif

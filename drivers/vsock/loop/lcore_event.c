@@ -11,9 +11,9 @@
 
 #define EPOLL_NB_EVENTS 64
 /*
- * How often an lcore looks at its sockets and kicks. With other work: less and less while it finds
- * nothing new. Without: so that what it waits for is found at most a quarter later than it could
- * have been; or at twice the time, after many looks in vain.
+ * Periods of epoll_wait(). While the lcore has other work, the period doubles from
+ * EPOLL_BUSY_MIN_US each time that epoll reports nothing new. Without other work, the period is a
+ * quarter of the time since the last new event, or twice that after many calls in vain.
  */
 #define EPOLL_BUSY_MIN_US 10
 #define EPOLL_BUSY_MAX_US 50
@@ -31,7 +31,7 @@ kick_event(struct lcore *lc, uint64_t data)
 
 	if (port == NULL || port->dev.kick_fd[q] < 0)
 		return;
-	/* Never read: it reports each edge, and the front end could make the read block. */
+	/* Do not read the eventfd: EPOLLET reports each write, and a read could block. */
 	port->stats.kicks++;
 	lcore_port_activate(lc, port);
 }
@@ -53,7 +53,7 @@ lcore_events(struct lcore *lc, int timeout_ms)
 
 		switch ((enum epoll_tag)(data & 3)) {
 		case EPOLL_TAG_CONN:
-			/* More bytes where some are known to wait are no news. */
+			/* EPOLLIN of a socket that is known to be readable is not new. */
 			news |= !c->host.readable || evs[i].events != EPOLLIN;
 			host_conn_event(lc, c, evs[i].events);
 			break;

@@ -4,16 +4,16 @@
 
 /**
  * @file
- * What an lcore does not poll but is told by epoll: sockets of host programs, kicks of ports that
- * sleep, its own eventfd. Context of everything here: the lcore.
+ * Events that epoll reports to an lcore: sockets of host programs, kicks of ports that sleep, and
+ * the eventfd that wakes the lcore. Context of everything here: the lcore.
  */
 
 #include "data/lcore.h"
 
-/** Whether it is time to look. @param busy work that this turn has found so far. */
+/** @return true if lcore_events() is due. @param busy packets handled in this iteration. */
 bool lcore_events_due(const struct lcore *lc, unsigned int busy);
 
-/** Look. @param timeout_ms 0: do not wait; -1: sleep. @return events. */
+/** Call epoll_wait() and handle its events. @param timeout_ms 0 or -1 (sleep). @return events. */
 unsigned int lcore_events(struct lcore *lc, int timeout_ms);
 
 #endif

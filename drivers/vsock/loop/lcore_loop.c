@@ -123,7 +123,7 @@ poll_to_guests(struct lcore *lc)
 			TAILQ_REMOVE(&lc->ready, port, ready_entry);
 		} else if (port->starved && port->running && !port->active && n == 0 &&
 			!port->rx_kicks_on) {
-			/* It slept with nothing to say; now it waits for buffers. */
+			/* The port sleeps without kicks for RX buffers, and needs buffers. */
 			lcore_port_activate(lc, port);
 		}
 	}
@@ -168,7 +168,7 @@ put_idle_ports_to_sleep(struct lcore *lc, uint64_t idle_cycles)
 	}
 }
 
-/* Work that no kick will tell of. */
+/* Is there work that no kick will report? */
 static bool
 something_waits(struct lcore *lc)
 {
@@ -189,7 +189,7 @@ sleep_until_kicked(struct lcore *lc)
 	__atomic_store_n(&lc->sleeping, 1, __ATOMIC_RELAXED);
 	/* Pairs with the fence in lcore_msg_wake(): it sees us sleep, or we see its message. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	/* The ports were looked at behind a fence of their own: see vq_kick_enable(). */
+	/* vq_kick_enable() has checked the rings of the ports after a fence of its own. */
 	if (poll_inbox(lc) + poll_lcores(lc) == 0) {
 		lc->stats.sleeps++;
 		lcore_events(lc, -1);
@@ -197,7 +197,7 @@ sleep_until_kicked(struct lcore *lc)
 	__atomic_store_n(&lc->sleeping, 0, __ATOMIC_RELAXED);
 }
 
-/* A turn begins: the last one's time goes to the account of work or of waiting. */
+/* Account the time of the last iteration as busy or idle, and start the next one. */
 static void
 count_cycles(struct lcore *lc, bool was_busy)
 {
@@ -246,7 +246,7 @@ lcore_loop_main(void *arg)
 		if (lc->now - lc->idle_since >= idle_cycles && !something_waits(lc))
 			sleep_until_kicked(lc);
 	}
-	/* Pairs with lcore_loop_wait(): whoever frees what was ours comes after all of this. */
+	/* Pairs with lcore_loop_wait(): after it, other threads may free the lcore's data. */
 	__atomic_store_n(&lc->exited, 1, __ATOMIC_RELEASE);
 	return 0;
 }

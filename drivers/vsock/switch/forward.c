@@ -21,7 +21,7 @@ forward_route(struct lcore *lc, const struct port *port, uint32_t dst_cid, struc
 	const struct route *r;
 	void *data;
 
-	/* A guest reaches itself without us. */
+	/* Drivers deliver packets for the guest's own CID themselves. */
 	if (dst_cid == port->cid || rte_hash_lookup_data(lc->cids, &dst_cid, &data) < 0)
 		return DROP_UNKNOWN_CID;
 	r = &lc->routes[(uintptr_t)data];
@@ -49,13 +49,13 @@ send_packet(struct lcore *lc, struct pkt *p, unsigned int to)
 		lcore_msg_send(lc, to, p);
 }
 
-/* All but the header. */
+/* Set all fields but the header. */
 static struct pkt *
 new_packet(struct lcore *lc, struct conn *c, enum pkt_kind kind)
 {
 	struct pkt *p = pkt_home_get(lc);
 
-	RTE_VERIFY(p != NULL); /* the caller looked */
+	RTE_VERIFY(p != NULL); /* the caller has checked that one is left */
 	p->kind = kind;
 	p->verdict = PKT_TAKEN;
 	p->returning = false;
@@ -80,8 +80,8 @@ forward_msg(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr)
 }
 
 /*
- * One packet object for each PKT_MAX_SEGS segments. The last one stands for the chain: they are
- * delivered in order, so it is the last to come home.
+ * Use one packet object for each PKT_MAX_SEGS segments. The last object owns the chain. Objects are
+ * delivered in order, so the last one also comes home last.
  */
 void
 forward_data(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr,
@@ -217,7 +217,7 @@ arrive_request(struct lcore *lc, struct port *port, const struct pkt *p)
 	return DROP_NONE;
 }
 
-/* Takes the packet when it returns DROP_NONE. */
+/* Owns the packet if it returns DROP_NONE. */
 static enum drop_reason
 arrive_data(struct lcore *lc, struct conn *c, struct pkt *p)
 {
@@ -233,7 +233,7 @@ arrive_data(struct lcore *lc, struct conn *c, struct pkt *p)
 	if (!credit_respected(c->guest_buf_alloc_max, c->tx_cnt + len, c->guest_fwd_cnt)) {
 		reason = DROP_OVER_CREDIT;
 	} else {
-		/* Fill buffers first: that may return enough of the sender's ring. */
+		/* Fill RX buffers first, because that may return chains of the sender's ring. */
 		if (loan_is_over_share(c, p) && c->port->running)
 			to_guest_poll(lc, c->port);
 		reason = loan_append(lc, c, p);

@@ -16,14 +16,14 @@
 #include "switch/from_guest.h"
 #include "wire/credit.h"
 
-/* Packet objects that one chain can need at most. */
+/* Bound of the packet objects for one chain. */
 #define PKTS_PER_CHAIN (VQ_CHAIN_MAX_SEGS / PKT_MAX_SEGS + 2)
 
 /** What to do with the chain. */
 enum chain_next {
-	CHAIN_RETURN, /* nothing refers to it any more */
-	CHAIN_KEEP,   /* it is a loan, or goes back when the burst is over */
-	CHAIN_REWIND, /* it cannot be dealt with now */
+	CHAIN_RETURN, /* return it now: no object refers to it */
+	CHAIN_KEEP,   /* it is a loan, or is returned at the end of the burst */
+	CHAIN_REWIND, /* leave it in the ring: a resource is short */
 };
 
 static void
@@ -41,7 +41,7 @@ reply_rst(struct lcore *lc, struct port *port, const struct wire_hdr *hdr)
 	lcore_port_ready(lc, port);
 }
 
-/* Every packet of a connection carries the guest's credit. */
+/* Take the guest's credit, which every packet of a connection carries. */
 static void
 absorb_credit(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr)
 {
@@ -64,7 +64,7 @@ create(struct lcore *lc, struct port *port, const struct wire_hdr *hdr)
 	struct conn *c;
 
 	if (!port->attached) {
-		reason = DROP_NO_GUEST; /* the switch stops */
+		reason = DROP_NO_GUEST; /* the switch is stopping */
 		goto refuse;
 	}
 	if (hdr->dst_cid == VSOCK_CID_HOST) {
@@ -216,14 +216,14 @@ act(struct lcore *lc, struct port *port, struct conn *c, const struct wire_hdr *
 	return CHAIN_RETURN;
 }
 
-/* What is wrong with the header itself. */
+/* Handle a header that wire_check() refuses. */
 static enum chain_next
 bad_header(struct lcore *lc, struct port *port, struct conn *c, const struct wire_hdr *hdr,
 	enum wire_verdict verdict)
 {
 	switch (verdict) {
 	case WIRE_BAD_LEN:
-		/* Bytes are missing: what follows would be out of place. */
+		/* Bytes of the stream are missing, so the connection cannot go on. */
 		if (c != NULL && c->state != CONN_DRAINING)
 			conn_reset(lc, c, DROP_BAD_LEN);
 		else
@@ -240,7 +240,7 @@ bad_header(struct lcore *lc, struct port *port, struct conn *c, const struct wir
 	return CHAIN_RETURN;
 }
 
-/* The header, copied once. */
+/* Copy the header once, because the guest can change it at any time. */
 static inline bool
 read_header(const struct vq_chain *chain, struct wire_hdr *hdr)
 {
@@ -268,7 +268,7 @@ packet(struct lcore *lc, struct port *port, const struct vq_chain *chain)
 		return bad_header(lc, port, NULL, &hdr, verdict);
 	c = conn_find(&port->conns, hdr.src_port, hdr.dst_cid, hdr.dst_port);
 	if (hdr.type == WIRE_TYPE_SEQPACKET && !port->seqpacket)
-		verdict = WIRE_BAD_TYPE; /* the driver said that it does not know it */
+		verdict = WIRE_BAD_TYPE; /* the driver has not negotiated seqpacket */
 	if (verdict != WIRE_OK && verdict != WIRE_BAD_OP)
 		return bad_header(lc, port, c, &hdr, verdict);
 	if (c != NULL && hdr.type == c->type && !c->is_host && !forward_has_room(lc, &c->peer))
@@ -279,7 +279,7 @@ packet(struct lcore *lc, struct port *port, const struct vq_chain *chain)
 		return act(lc, port, NULL, &hdr, chain);
 	if (hdr.type != c->type)
 		return bad_header(lc, port, c, &hdr, WIRE_BAD_TYPE);
-	/* Anything but data acts behind the data of this burst. */
+	/* Send the data of this burst before another operation takes effect. */
 	if (c->is_host && hdr.op != WIRE_OP_RW)
 		host_send_burst(lc, c);
 	absorb_credit(lc, c, &hdr);
@@ -288,14 +288,14 @@ packet(struct lcore *lc, struct port *port, const struct vq_chain *chain)
 
 /* ---- a burst ---- */
 
-/** Chains that are popped together, so that the misses of their cache lines overlap. */
+/** Chains that are popped together, so that their cache misses overlap. */
 #define BATCH_NB_CHAINS 8
 
 struct batch {
 	struct vq_chain chains[BATCH_NB_CHAINS];
 	unsigned int nb;
 	bool refused[BATCH_NB_CHAINS];
-	bool broken; /* behind the last one */
+	bool broken; /* the ring is broken after these chains */
 };
 
 static void
@@ -337,7 +337,7 @@ may_take(struct lcore *lc, struct port *port)
 	return true;
 }
 
-/* Returns the chains that were dealt with; the others are in the ring again. */
+/* Handle chains of the batch. Returns their number; the others are back in the ring. */
 static unsigned int
 take_batch(struct lcore *lc, struct port *port, const struct batch *b, uint32_t *len)
 {

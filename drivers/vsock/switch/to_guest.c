@@ -14,12 +14,12 @@
 #include "switch/to_guest.h"
 #include "wire/credit.h"
 
-/** What became of a connection's turn. */
+/** Result of a connection's turn. */
 enum turn {
-	TURN_IDLE,  /* nothing left to do */
-	TURN_MORE,  /* its share of the burst is used up */
-	TURN_STUCK, /* the guest posts no buffers */
-	TURN_FREED, /* the connection is gone */
+	TURN_IDLE,  /* the connection has nothing more to send now */
+	TURN_MORE,  /* its share of the burst is used up; it has more to send */
+	TURN_STUCK, /* the guest has posted no RX buffer */
+	TURN_FREED, /* the connection was freed */
 };
 
 static bool
@@ -33,7 +33,7 @@ send_ctl(struct lcore *lc, struct conn *c, uint16_t op, uint32_t flags)
 	return true;
 }
 
-/* What may be sent of the connection's data now, bytes. */
+/* The bytes of payload that the connection may send now. */
 static uint32_t
 sendable(const struct conn *c)
 {
@@ -65,7 +65,7 @@ copy_out(struct lcore *lc, struct conn *c, struct pkt *p, const struct vq_chain 
 	return n;
 }
 
-/* Fill one buffer with the stream's next bytes, of as many packets as fit. */
+/* Fill one RX buffer with the next bytes of a stream, from as many packets as fit. */
 static void
 fill_stream(struct lcore *lc, struct conn *c, const struct vq_chain *chain, uint32_t max)
 {
@@ -85,7 +85,7 @@ fill_stream(struct lcore *lc, struct conn *c, const struct vq_chain *chain, uint
 	rx_buf_put(c->port, c, chain, WIRE_OP_RW, 0, len);
 }
 
-/* Fill one buffer with a piece of one message; only its last piece keeps EOM and EOR. */
+/* Fill one RX buffer with a piece of a message. Only the last piece keeps EOM and EOR. */
 static void
 fill_message(struct lcore *lc, struct conn *c, const struct vq_chain *chain, uint32_t max)
 {
@@ -126,7 +126,7 @@ send_data(struct lcore *lc, struct conn *c, int *budget)
 
 		if (max == 0) {
 			conn_turn_ask(lc, c);
-			break; /* the guest's next credit brings it back */
+			break; /* the guest's next credit puts it on the ready list */
 		}
 		if (*budget <= 0 || conn_turn_is_full(c))
 			return TURN_MORE;
@@ -147,13 +147,13 @@ after_shutdown(struct lcore *lc, struct conn *c)
 {
 	if (c->shut_to_guest != WIRE_SHUTDOWN_BOTH)
 		return;
-	/* Both directions are shut: the guest answers RST, or a time-out does. */
+	/* Both directions are shut: RST of the guest or the timeout ends the connection. */
 	if (c->is_host && c->state == CONN_OPEN)
 		c->state = CONN_CLOSING;
 	conn_timer_set(lc, c, CONN_TIMER_CLOSE);
 }
 
-/* Behind the data: SHUTDOWN, then RST, which ends it. */
+/* After the data, send SHUTDOWN, then RST, which frees the connection. */
 static enum turn
 send_closing(struct lcore *lc, struct conn *c, int *budget)
 {
@@ -253,7 +253,7 @@ to_guest_poll(struct lcore *lc, struct port *port)
 {
 	uint64_t before = port->stats.to_guest_packets;
 	int budget = LIMIT_BURST_NB_TO_GUEST;
-	struct conn *c, *served = NULL; /* the first that waits for its next turn */
+	struct conn *c, *served = NULL; /* the first connection that waits for a second turn */
 	unsigned int used;
 
 	if (!port->running)
@@ -271,7 +271,7 @@ to_guest_poll(struct lcore *lc, struct port *port)
 		c->in_ready = false;
 		t = serve(lc, c, &left);
 		budget -= share - left;
-		/* The guest takes these while we go on. */
+		/* The guest handles these buffers while the lcore goes on. */
 		if (share - left >= LIMIT_TURN_NB_BUFFERS / 2)
 			lcore_port_flush(port);
 		if (t == TURN_FREED || t == TURN_IDLE)

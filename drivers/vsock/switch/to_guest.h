@@ -4,13 +4,14 @@
 
 /**
  * @file
- * Into the guest's RX buffers: connections take turns, each packet is cut to the buffer it gets.
+ * Packets into a guest's RX buffers. The connections of a port take turns. A packet that is larger
+ * than an RX buffer is split.
  * Context of everything: the owning lcore.
  */
 
 #include "data/lcore.h"
 
-/** Serve the port's ready connections within a burst. @return packets written. */
+/** Serve the ready connections of the port within one burst. @return packets written. */
 unsigned int to_guest_poll(struct lcore *lc, struct port *port);
 
 #endif
