@@ -57,7 +57,7 @@ vsock_free(struct vsock_switch *sw)
 	free(sw);
 }
 
-/* Without a list in the settings, the switch gets all lcores but the main one. */
+/* If the settings list no lcores, use all lcores except the main lcore. */
 static int
 choose_lcores(struct vsock_conf *conf)
 {
@@ -84,10 +84,6 @@ create_lcores(struct vsock_switch *sw)
 	char name[RTE_MEMPOOL_NAMESIZE];
 	int ret;
 
-	snprintf(name, sizeof(name), "vsock%u_chunks", sw->id);
-	ret = chunk_pool_create(&sw->chunks, name);
-	if (ret != 0)
-		return failed("no memory for the packet pool (see -m)", ret);
 	sw->nb_lcores = sw->conf.nb_lcores;
 	for (unsigned int i = 0; i < sw->nb_lcores; i++) {
 		ret = lcore_data_create(sw, i, sw->conf.lcore_ids[i]);
@@ -95,7 +91,12 @@ create_lcores(struct vsock_switch *sw)
 			return failed("no memory for an lcore (see -m)", ret);
 	}
 	ret = lcore_data_connect(sw);
-	return ret == 0 ? 0 : failed("no memory for rings (see -m)", ret);
+	if (ret != 0)
+		return failed("no memory for rings (see -m)", ret);
+	/* Create the pool last: it can be smaller, and the data of the lcores cannot. */
+	snprintf(name, sizeof(name), "vsock%u_chunks", sw->id);
+	ret = chunk_pool_create(&sw->chunks, name);
+	return ret == 0 ? 0 : failed("no memory for the packet pool (see -m)", ret);
 }
 
 static int
