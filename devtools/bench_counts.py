@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Counts of bench.sh: what shows a regression whatever the noise of the machine."""
+"""Counts of bench.sh: they show a regression in spite of other load on the machine."""
 
 import re
 import shutil

@@ -94,7 +94,7 @@ mount_in() {
 }
 
 # The second stage. The namespaces end with this process, so that neither a mount nor a process
-# outlives it, whatever kills it; the trap is for a mount namespace that is shared after all.
+# outlives it. The trap is for a mount namespace that is shared in spite of unshare.
 run_inside() {
 	trap unmount_all EXIT
 	trap 'exit 130' INT TERM

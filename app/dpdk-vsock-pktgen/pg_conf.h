@@ -24,7 +24,7 @@
 
 struct pg_conf;
 
-/** Who talks to whom; the first asks for the connection. */
+/** The two ends of a scenario. The first one opens the connection. */
 enum pg_path {
 	PG_PATH_GUEST_HOST,
 	PG_PATH_HOST_GUEST,

@@ -9,7 +9,7 @@
  *
  * All of it belongs to one thread. A connection has two ends. Side 0 asked for the connection and
  * says with its first PG_PREAMBLE_LEN bytes which connection it is, so that the other end is found
- * in whatever order connections arrive. The bytes behind follow from seed and offset alone.
+ * in any order of the connections. The bytes behind follow from seed and offset alone.
  */
 
 #include <stdbool.h>
@@ -27,7 +27,7 @@
 struct pg_run;
 struct pg_conn;
 
-/** What an epoll event is about; the first member of whatever it points to. */
+/** What an epoll event is about; the first member of the object that it points to. */
 enum pg_source {
 	PG_SOURCE_CALL,   /**< A guest's call descriptors: struct pg_guest. */
 	PG_SOURCE_LISTEN, /**< A host program's listening socket: struct pg_guest. */

@@ -65,7 +65,7 @@ pg_end_free(struct pg_end *end)
 	end->fe = NULL;
 	end->conn = NULL;
 	end->open = false;
-	/* The list of readable ends still points to it: whoever takes it from there frees it. */
+	/* The list of readable ends still points to it, and frees it when it is taken off. */
 	if (end->queued)
 		return;
 	end->next = run->free_ends;

@@ -46,7 +46,7 @@ copy_message(struct row *from, struct row *to, uint32_t len)
 		src += n;
 		len -= n;
 	}
-	/* The copies are for nobody: keep them all the same. */
+	/* No code reads the copies. Do not let the compiler remove them. */
 	__asm__ volatile("" : : "r"(to->mem) : "memory");
 }
 

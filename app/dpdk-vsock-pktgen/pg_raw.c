@@ -316,7 +316,7 @@ pg_raw_connect(const struct pg_conf *conf, struct pg_result *result)
 
 	result->hist_of = "connection";
 	raw.peer_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	/* Bound to no name: the kernel finds one that belongs to nobody. */
+	/* Bind without a name: the kernel chooses one that is not in use. */
 	if (raw.peer_fd < 0 || bind(raw.peer_fd, (const struct sockaddr *)&addr, len) < 0 ||
 		listen(raw.peer_fd, 128) < 0) {
 		pg_result_fail(result, PG_ERROR, "%s", strerror(errno));

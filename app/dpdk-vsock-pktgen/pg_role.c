@@ -230,7 +230,7 @@ probe_step(struct pg_run *run)
 	if (run->probe == NULL && !stopping(run) && run->now_ns >= run->probe_ns) {
 		run->probe = &run->conns[pg_sizes_random(&run->rng) % run->nb_conns];
 		ping_start(run, run->probe);
-		/* Its guest is not looked at in each round, so nobody else would do it soon. */
+		/* Its guest is not polled in each round, so flush now. */
 		end = run->probe->ends[run->conf->reverse];
 		if (end->fe != NULL)
 			vfe_guest_flush(end->guest->fe);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* What a run needs before it begins: the guests, and the plan of who connects to whom. */
+/* Setup of a run: the guests, and the plan of the connections. */
 
 #include <errno.h>
 #include <stdlib.h>

@@ -12,7 +12,7 @@
 #include "pg_data.h"
 
 /**
- * Makes guests, sockets and the plan of who connects to whom.
+ * Makes guests, sockets and the plan of the connections.
  *
  * @return 0; -errno: the result says what failed, and pg_setup_undo() is still to be called
  */

@@ -82,7 +82,7 @@ def refusal(lab):
     )
     check(reply["us"] < REFUSED_US, "a port without a listener was refused by a time-out only")
     print(
-        f'\nA port of the host that nobody listens on: {reply["errno"]} after '
+        f'\nA port of the host without a listener: {reply["errno"]} after '
         f'{reply["us"] / 1000:.1f} ms'
     )
 

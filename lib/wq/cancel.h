@@ -12,7 +12,7 @@ enum wq_grab {
 };
 
 /**
- * Take the claim of a work whatever its state. Waits only for threads that are in the middle of
+ * Take the claim of a work in any state. Waits only for threads that are in the middle of
  * moving the work: for a few instructions, or until a preempted one runs again.
  *
  * Context: slow path, without P and T.

@@ -182,7 +182,7 @@ run_wakes(const struct bench_impl *impl, struct result *r)
 	for (unsigned i = 0; i < opt.wakes; i++) {
 		uint64_t start;
 
-		/* Longer than anybody spins. */
+		/* Longer than each implementation spins. */
 		sleep_us(200 + (long)(i * 37 % 400));
 		__atomic_store_n(&p->started, 0, __ATOMIC_RELAXED);
 		start = bench_tsc();

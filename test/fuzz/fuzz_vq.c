@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A driver that does whatever the input says: the first bytes choose the features, the head of the
+ * A driver that follows the input: the first bytes choose the features, the head of the
  * rest is a list of operations of both sides, and its tail changes guest memory behind every load
  * that the device makes, so that nothing that was checked may be read again.
  *
@@ -217,7 +217,7 @@ op_rewind(void)
 	g.nb_tail -= nb;
 }
 
-/* Use the segments of two chains: whatever they say, it stays inside guest memory. */
+/* Use the segments of two chains: all accesses stay inside guest memory. */
 static void
 op_copy(void)
 {

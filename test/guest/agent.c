@@ -54,7 +54,7 @@ job_main(unsigned int id, int go_fd, char *script)
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	/* A group of its own, so that "kill" reaches whatever it forks. */
+	/* A process group, so that "kill" reaches its children. */
 	setpgid(0, 0);
 	exit(job_run(&ctx, script));
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What is checked between any two parties, whoever they are."""
+"""Checks between any two parties: guests, or a guest and the host."""
 import os
 
 # Twice the time-out of a connect() in Linux would be 4 s: a refusal has to beat the time-out.

@@ -377,7 +377,7 @@ class Guest:
         self.qmp("cont")
 
     def freeze(self):
-        """Stop the emulator itself, in the middle of whatever it does."""
+        """Stop the emulator process at any point."""
         self.proc.send_signal(signal.SIGSTOP)
 
     def thaw(self):

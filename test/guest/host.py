@@ -91,7 +91,7 @@ class HostJob(Job):
                 self.report(verb, False, errno="ETIMEDOUT")
             except OSError as e:
                 self.report(verb, False, errno=errno.errorcode.get(e.errno, str(e.errno)))
-            except Exception as e:  # whatever it is, the test has to hear of it
+            except Exception as e:  # any error is reported to the test
                 self.out.append(repr(e))
                 status = "status=2"
                 break

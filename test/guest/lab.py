@@ -107,7 +107,7 @@ class Lab:
         return guest
 
     def ensure(self):
-        """Start whatever is not running."""
+        """Start all parties that do not run."""
         if self.daemon is None:
             self.start()
 
@@ -181,7 +181,7 @@ class Lab:
         return Host(self.daemon.uds, getattr(self, peer).cid)
 
     def pair(self, client, server):
-        """The two parties, and a port that nobody uses."""
+        """The two parties, and a free port."""
         return self.party(client, server), self.party(server, client), next(self.free_ports)
 
     def all_talk(self, kind="stream"):

@@ -76,7 +76,7 @@ def test_unknown_cid(lab, name, kind, cid):
 
 @guests
 def test_own_cid_is_not_the_host(lab, name):
-    """A guest that names its own CID reaches nobody on the host's side by that."""
+    """A guest that names its own CID does not reach the host."""
     party, host, port = lab.pair(name, "host")
     listener = host.spawn(f"listen {port}", "?accept 1000")
     listener.step("listen")

@@ -74,7 +74,7 @@ def test_client_mode_and_restart(make_lab, how):
 
 
 def test_front_end_comes_late(make_lab):
-    """A daemon that connects keeps trying until there is somebody, and again after he has gone."""
+    """In client mode the daemon tries until a front end listens, and again after it has gone."""
     lab = make_lab(ports=[Port(CID_A, client=True), Port(CID_B)], devices={CID_A: {"server": True}})
     lab.replace_guest(CID_A)
     lab.all_talk()

@@ -65,7 +65,7 @@ def test_many_queued_packets(lab, client, server, kind, size):
 
 @every_way
 def test_slow_reader(lab, client, server):
-    """Who does not read stops the sender, and nobody else; then all of it arrives."""
+    """A reader that pauses stops only its sender; then all bytes arrive."""
     there, here, port = lab.pair(client, server)
     reader = checks.serve(here, "stream", port, "wait", "recv eof")
     writer = there.spawn(f"connect {here.cid} {port}", "send 4M 1", "shut wr", "recv eof")

@@ -15,7 +15,7 @@ HOST = 2
 
 
 def test_frozen_guest(lab):
-    """A machine that is stopped dead: nobody else feels it, and its own connections go on later."""
+    """A stopped VM does not disturb others, and its own connections go on later."""
     host, a, port = lab.pair("host", "a")
     checks.serve(a, "stream", port, "echo")
     from_host = host.spawn(f"connect {CID_A} {port}", "wait", "xfer 1M 1 eof", "close")

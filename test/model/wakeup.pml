@@ -12,7 +12,7 @@ byte exchanged;     /* works whose exchange of the tail is done */
 bool linked[NP];    /* by order of the exchange */
 byte popped;
 bool sleeper;       /* what producers read */
-bool buffered;      /* ARM_UNORDERED: the worker's store that nobody sees yet */
+bool buffered;      /* ARM_UNORDERED: the worker's store that is not visible yet */
 bool signal;        /* the waker's word */
 byte done_producers;
 
@@ -99,7 +99,7 @@ end_store:
 
 active proctype check()
 {
-	/* Nobody can go on: then nothing may be left. */
+	/* No process can go on: then no work may be left. */
 	timeout -> assert(done_producers == NP && popped == NP)
 }
 

@@ -176,7 +176,7 @@ class Daemon(Process):
             raise ProcessError(f"sockets left behind: {left}")
 
     def discard(self):
-        """Make sure that nothing is left, whatever happened."""
+        """Kill the process if it runs, and remove its folders."""
         self.kill()
         shutil.rmtree(self.dir, ignore_errors=True)
         shutil.rmtree(self.run_dir, ignore_errors=True)

@@ -63,7 +63,7 @@ class Guest:
         self.cid = cid
         self.indirect = indirect
         self.polled = polled
-        # NOTIFY_ON_EMPTY would hide calls that the other rules ask for and nobody made.
+        # NOTIFY_ON_EMPTY would hide missing calls that the other rules require.
         self.wanted = (
             F_VERSION_1
             | F_ANY_LAYOUT

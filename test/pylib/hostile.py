@@ -4,7 +4,7 @@
 import contextlib
 import struct
 
-GOOD = 0x20000  # an address that is in guest memory, whatever lies there
+GOOD = 0x20000  # an address in guest memory, with any content
 END = 0x10000 + (32 << 20)  # the first that is not any more
 
 

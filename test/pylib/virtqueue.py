@@ -144,7 +144,7 @@ class GuestMemory:
         region.u64[(gpa - region.gpa) >> 3] = value & (2**64 - 1)
 
     def alloc(self, nb_bytes, region=None, align=64):
-        """Take memory; its content is whatever was there before."""
+        """Take memory; its content is not cleared."""
         size = max(align, 1 << (max(nb_bytes, 1) - 1).bit_length())
         region = region or self.regions[0]
         free = self._free.setdefault((region.gpa, size), [])

@@ -137,7 +137,7 @@ exec_daemon(const struct st_daemon_conf *conf)
 	dup2(fd, STDOUT_FILENO);
 	dup2(fd, STDERR_FILENO);
 	setenv("RUNTIME_DIRECTORY", dir, 1);
-	/* Whatever becomes of the test, nothing is left running. */
+	/* The daemon ends with the test. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	execv(argv[0], (char *const *)(uintptr_t)argv);
 	_exit(127);

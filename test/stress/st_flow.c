@@ -232,7 +232,7 @@ st_flow_over(const struct st_flow *f, struct st_flow_stats *stats, const char *h
 {
 	stats->nb_bytes += f->rx_off;
 	if (f->opened && f->refused_expected)
-		describe(f, "was accepted where nobody is", how);
+		describe(f, "was accepted without a listener", how);
 	if (st_flow_complete(f)) {
 		stats->nb_complete++;
 		return;

@@ -4,7 +4,7 @@
 
 /**
  * @file
- * One end of a verified connection, whoever holds it: what it sends, what it expects, and whether
+ * One end of a verified connection: the bytes that it sends, the bytes that it expects, and whether
  * the way in which it ended was right. Both directions begin with a preamble {flags, seed, length},
  * so that each end knows every byte of the other; the acceptor's seed follows from the initiator's,
  * so that two connections taken for each other are found out. A seqpacket's borders follow from the
@@ -59,7 +59,7 @@ struct st_flow {
 	bool initiator;
 	bool seqpacket;
 	bool echo; /**< The acceptor sends as much as it received, no more and at once. */
-	bool refused_expected; /**< Nobody is at that port. */
+	bool refused_expected; /**< The port has no listener. */
 	bool opened;
 	bool firm; /**< A lenient policy is not meant for this one. */
 	const struct st_policy *policy;

@@ -317,7 +317,7 @@ st_guest_step(struct st_guest *g)
 			break;
 		}
 	}
-	/* Whoever was served last is served first. */
+	/* Serve the end first that was served last. */
 	end = TAILQ_FIRST(&g->ends);
 	if (end != NULL) {
 		TAILQ_REMOVE(&g->ends, end, next);

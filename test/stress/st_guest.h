@@ -5,7 +5,7 @@
 /**
  * @file
  * A guest that holds verified connections: it accepts at every port below ST_PORT_REFUSED, opens
- * what it is told, sends whatever may be sent.
+ * what it is told, and sends all that it may send.
  *
  * Context: one thread per guest.
  */
@@ -16,7 +16,7 @@
 #include "vfe.h"
 #include "st_flow.h"
 
-#define ST_PORT_REFUSED 9000u /**< Nobody listens here or above. */
+#define ST_PORT_REFUSED 9000u /**< No listener has this port or a higher one. */
 
 /** One connection's end in a guest. */
 struct st_guest_end {
@@ -38,7 +38,7 @@ struct st_guest {
 	unsigned int nb_ends;
 	unsigned int nb_mine; /**< Of these, opened here. */
 	struct st_flow_stats stats;
-	uint64_t firm_cid; /**< Connections with it are never cut, whatever the policy
+	uint64_t firm_cid; /**< Connections with it are never cut, independent of the policy
 					says; 0: none. */
 	uint64_t junk_cid; /**< Connections from here are not looked at; 0: none. */
 	bool hold_rx;      /**< Takes and posts no RX buffers. */

@@ -255,7 +255,7 @@ check_stalls(const struct st_pinger *pingers, unsigned int nb)
 	char where[128];
 	unsigned int i, len = 0;
 
-	/* Whom the device has left without a call. */
+	/* The pinger that the device has left without a call. */
 	where[0] = '\0';
 	for (p = pingers; p < pingers + nb; p++) {
 		if (p->armed && guest_has_work(p->guest) && len + 40 < sizeof(where))

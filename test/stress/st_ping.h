@@ -5,7 +5,7 @@
 /**
  * @file
  * Ping-pong on verified connections, with a pause before each answer. An end does nothing until
- * something came for it, and at most one of the two is to move: whatever wake-up is lost, in
+ * something came for it, and at most one of the two is to move. If any wake-up is lost, in
  * whichever direction, the connection stands still and the stall check ends the test.
  *
  * Context: one thread for all ends that are given to one call; they never sleep.

@@ -2,7 +2,7 @@
 /*
  * Connections come and go as fast as they can, in all directions at once: some do their work and
  * close, some are half closed, some closed or reset in the middle, some given up before there is an
- * answer, some go where nobody is. Whoever was not to be cut is not, and nothing is left over.
+ * answer, some have no listener. No other connection is cut, and nothing is left over.
  */
 #include <inttypes.h>
 #include <pthread.h>
@@ -167,7 +167,7 @@ main(void)
 	/* With the guests still there: nothing may lean on their going. */
 	for (i = 0; i < NB_GUESTS; i++)
 		st_daemon_await_port(i, "conns", 0);
-	/* Nobody had to be told by a clock. */
+	/* No connection ended by a timeout. */
 	ST_CHECK_EQ(st_daemon_drops("connect_timeout"), 0);
 	ST_CHECK_EQ(st_daemon_drops("close_timeout"), 0);
 	ST_CHECK_EQ(st_daemon_drops("linger_timeout"), 0);

@@ -2,7 +2,7 @@
 /*
  * Ports that go from polling to kicks and back in every gap, and lcores that sleep in most:
  * ping-pong with pauses around the time that a port may be idle, between guests on one lcore, on
- * two, and with host programs. Nobody here wakes up by himself, so that a wake-up that is lost, in
+ * two, and with host programs. No thread here wakes up by a timeout, so that a lost wake-up, in
  * whichever direction, is a stall.
  *
  * STRESS_TRANSITIONS=N: until the daemon has counted N ports that went to kicks (under a sanitizer
@@ -23,7 +23,7 @@
 #define PLAY_SECONDS   4.0 /* in all; starting and stopping the daemons takes longer */
 #define SLICE_US       UINT64_C(2000000)
 #define STOP_WAIT_MS   5
-#define MIN_PINGS      200u /* whatever the time */
+#define MIN_PINGS      200u /* independent of the time */
 #define MIN_SLEEPS     50
 #define SANITIZED_PART 10
 
@@ -288,7 +288,7 @@ play_run(const struct one_run *r)
 		hosts[i].wait_ms = 0;
 	}
 	open_all(pingers, guests, hosts);
-	/* All of them answered now: nobody waits for 10 s. */
+	/* All of them have answered, without waiting for 10 s. */
 	st_pingers_play(pingers, NB_PINGERS, 0, r->yield);
 	for (i = 0; i < NB_CASTS; i++)
 		play_cast(pingers, &casts[i], r->yield,

@@ -77,7 +77,7 @@ def test_chain_longer_than_len(rig):
 
 
 def test_segments_of_no_length(rig):
-    """Descriptors without bytes carry nothing and hurt nobody."""
+    """Descriptors without bytes are ignored."""
     guest = rig.guest()
     host, conn = rig.host_to_guest(guest)
     queue = guest.queues[1]

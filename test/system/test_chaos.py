@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Everything at once: guests and host programs do random things in an order that a seed gives.
 
-What must hold whatever happens: an end receives a beginning of what its peer sent, message borders
-included; connections that nobody ended receive all of it; nothing is left over.
+In all cases an end receives a beginning of what its peer sent, message borders
+included; connections that were not ended receive all of it; nothing is left over.
 """
 
 import random

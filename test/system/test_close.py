@@ -75,13 +75,13 @@ def test_host_closes_with_the_guests_data_unread(rig, maker):
 @pytest.mark.drops("host_shut")
 @MAKERS
 def test_host_shuts_its_reading(rig, maker):
-    """Nobody hears of SHUT_RD until something is written: then EPIPE → SHUTDOWN 1."""
+    """SHUT_RD raises no event. The next write fails: EPIPE → SHUTDOWN 1."""
     guest = rig.guest()
     host, conn = rig.pair(guest, maker)
     host.reading = False
     host.sock.shutdown(socket.SHUT_RD)
     for _ in range(3):
-        conn.send(b"to nobody")
+        conn.send(b"not read")
         rig.loop.run(0.02)
     rig.until(lambda: conn.peer_shutdown or conn.closed, "SHUTDOWN 1")
     assert conn.peer_shutdown & Shutdown.RCV and conn.open

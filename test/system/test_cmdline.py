@@ -144,7 +144,7 @@ def test_bad_option(words, app):
 
 
 def test_no_poll_lcore():
-    """-l 0 leaves nobody to poll."""
+    """-l 0 leaves no lcore to poll."""
     Daemon(eal=("-l", "0")).refuses(["poll lcore"])
 
 

@@ -61,7 +61,7 @@ def test_config_outside_of_the_space(rig, offset, nb_bytes):
 
 @pytest.mark.parametrize("request_id", [0, 26, 37, 200, 0xFFFFFFFF])
 def test_unknown_message(rig, request_id):
-    """A request that nobody knows must not bring the daemon down."""
+    """An unknown request does not end the daemon."""
     _, sock = rig.plug(3)
     front = vhost_user.FrontEnd(sock)
     front.negotiate(vhost_user.F_VERSION_1)

@@ -120,7 +120,7 @@ def test_buffers_run_out_within_a_packet(rig):
 
 
 def test_nobody_is_overtaken(rig):
-    """A host program and a guest stream to one guest: both arrive, whoever has the short way."""
+    """A host program and a guest stream to one guest: all bytes of both arrive."""
     a, b = rig.guest(3), rig.guest(4)
     one, two = rig.guest_to_guest(a, b)
     program, conn = rig.host_to_guest(b)

@@ -63,7 +63,7 @@ def test_no_listener(rig, kind):
 
 @pytest.mark.drops("host_refused")
 def test_stale_socket(rig):
-    """A socket file with nobody behind it."""
+    """A socket file without a listener."""
     guest = rig.guest()
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(rig.path(3, 82))
@@ -154,7 +154,7 @@ def test_guest_gives_up_while_the_backlog_is_full(rig):
     received = []
 
     def take():
-        """Accept and read whatever comes: the clients that filled the backlog, perhaps what is
+        """Accept and read all that comes: the clients that filled the backlog, perhaps what is
         left of the first attempt, the second."""
         with contextlib.suppress(BlockingIOError):
             while True:

@@ -148,7 +148,7 @@ def test_refused_by_the_guest(rig, kind):
 
 @KINDS
 def test_no_guest(rig, kind):
-    """Nobody is plugged in: closed at once."""
+    """Without a guest the socket is closed at once."""
     start = time.monotonic()
     host = rig.dial(1024, kind=kind)
     rig.until(lambda: host.ended, "close")
@@ -222,7 +222,7 @@ def test_unfinished_lines_are_bounded(rig):
 
 @KINDS
 def test_client_gone_before_the_response(rig, kind):
-    """The guest's late answer meets nobody: it is told, and nothing else happens."""
+    """A late answer of the guest gets RST and has no other effect."""
     guest = rig.guest()
     listener = guest.listen(1024, kind, accept=False)
     for i in range(5):
@@ -234,7 +234,7 @@ def test_client_gone_before_the_response(rig, kind):
         if any(h.op == Op.RST and h.src_port == head.src_port for h in guest.strays):
             continue
         conn = guest.accept(head, listener)
-        rig.until(lambda: conn.closed, "the guest learns that nobody is there")
+        rig.until(lambda: conn.closed, "the guest learns that the program is gone")
     rig.still_works(guest)
 
 

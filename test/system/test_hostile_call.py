@@ -15,7 +15,7 @@ from pylib.guest import RX, TX
 from pylib.hostile import back_after, bystander
 
 FULL = 2**64 - 2
-LOOK_S = 0.5  # what blocks for less is nobody's fault yet
+LOOK_S = 0.5  # a shorter block has no effect
 
 
 def set_nonblocking(fd, on):
@@ -42,7 +42,7 @@ def hostile(rig, rings, event_idx=False):
     host, conn = rig.host_to_guest(guest)
     rig.until(lambda: guest.idle, "everything taken")
     rig.loop.remove(guest)
-    guest.work_all()  # asks for the next call, whatever the last one was
+    guest.work_all()  # asks for the next call
     fill(guest, rings)
     return guest, host, conn
 

@@ -42,8 +42,8 @@ def stop(pid):
 
 @pytest.mark.parametrize("what", ["len", "op", "desc_len", "desc_addr", "desc_flags", "table_addr"])
 def test_memory_changes_while_it_is_read(rig, what):
-    """Header fields and descriptors flip between good and bad under the device's eyes.  Whatever it
-    makes of each packet, what it delivers is bytes of this guest's packets, and it stays up."""
+    """Header fields and descriptors change while the device reads them. The device delivers only
+    bytes of this guest's packets, and goes on."""
     with bystander(rig):
         guest = rig.guest(3, indirect=what == "table_addr")
         guest.auto_rst = False

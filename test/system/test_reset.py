@@ -85,7 +85,7 @@ def test_unknown_operation_on_a_connection(rig):
 @pytest.mark.drops("unknown_cid")
 @pytest.mark.parametrize("cid", [0, 1, 5, 99, 2**32 - 2, 2**32 - 1])
 def test_unknown_cid(rig, cid):
-    """Nobody has that CID: refused, not left hanging."""
+    """A connection to an unknown CID is refused at once."""
     guest = rig.guest()
     head = Header(3, cid, 1111, 2222, 0, Type.STREAM, Op.REQUEST, buf_alloc=1000)
     guest.transmit(head)
@@ -114,7 +114,7 @@ def test_own_cid(rig):
 
 @pytest.mark.parametrize("cid", [2**32 + 2, 2**32 + 4, 2**63 + 2, 2**64 - 1])
 def test_cid_with_upper_bits(rig, cid):
-    """The reserved half of a CID is not ignored: nobody is reached."""
+    """The reserved half of a CID is not ignored: no guest is reached."""
     guest, other = rig.guest(3), rig.guest(4)
     server = rig.serve(92)
     listener = other.listen(92)
@@ -128,7 +128,7 @@ def test_cid_with_upper_bits(rig, cid):
 @pytest.mark.drops("bad_src_cid")
 @pytest.mark.parametrize("cid", [0, 2, 4, 2**32 + 3])
 def test_wrong_source_cid(rig, cid):
-    """Nobody speaks for another: counted, and no connection comes of it."""
+    """A foreign source CID is counted, and opens no connection."""
     guest, other = rig.guest(3), rig.guest(4)
     host, conn = rig.guest_to_host(other)
     server = rig.serve(93)

@@ -204,7 +204,7 @@ def test_chain_over_two_regions(rig):
 
 
 def test_resume_in_a_new_session(rig):
-    """The front end comes back on a new socket: whatever became of the connections, the port
+    """The front end comes back on a new socket: with or without the old connections, the port
     works."""
     guest = rig.guest()
     host, conn = rig.host_to_guest(guest)

@@ -84,7 +84,7 @@ def test_many_connections_between_three(rig):
 
 
 def test_credit_is_end_to_end(rig):
-    """The receiving guest's window holds, whatever the switch could buffer."""
+    """The receiving guest's window is kept, although the switch could buffer more."""
     a, b = rig.guest(3), rig.guest(4)
 
     def unread(conn):
@@ -149,7 +149,7 @@ def test_no_guest_there(rig):
 
 @pytest.mark.drops("connect_timeout")
 def test_guest_that_does_not_answer(rig, request):
-    """The other guest is silent: RST after the time-out, and its late answer meets nobody."""
+    """The other guest is silent: RST after the timeout, and a late answer is ignored."""
     if "two_lcores" in request.node.name:
         pytest.skip("the time-out is the same on two lcores; once is enough")
     a, b = rig.guest(3), rig.guest(4)

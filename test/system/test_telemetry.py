@@ -218,7 +218,7 @@ def test_port_sleeps(rig):
     ],
 )
 def test_bad_parameters(rig, command):
-    """An answer, whatever it says, and the next question is answered as ever."""
+    """Any answer is right, and the next command is answered as usual."""
     with Telemetry(rig.daemon.telemetry_path()) as client:
         client.sock.sendall(command.encode())
         json.loads(client.sock.recv(client.banner["max_output_len"]))

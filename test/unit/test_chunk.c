@@ -170,7 +170,7 @@ reserve_and_grow(void)
 	CHECK(q.head == NULL && q.tail == NULL);
 }
 
-/* A share of one's own, then what all have in common, of which nobody gets too much. */
+/* First the own share, then chunks of the common part up to a bound. */
 static void
 shares(void)
 {

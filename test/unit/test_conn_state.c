@@ -74,7 +74,7 @@ unknown_ops_are_one(void)
 	}
 }
 
-/* An RST is never answered, whatever the state: that would kill a port that is used again. */
+/* RST is never answered in any state, because that would reset a new connection. */
 static void
 rst_is_never_answered(void)
 {

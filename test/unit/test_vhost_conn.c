@@ -180,7 +180,7 @@ socket_paths(void)
 	CHECK_EQ(symlink("/nowhere", glue_path), 0);
 	CHECK_EQ(vhost_attach(port), -EEXIST);
 	CHECK_EQ(unlink(glue_path), 0);
-	/* Somebody listens: stays, and is still connected to the file. */
+	/* The file has a listener: it stays, and is still connected. */
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	CHECK_EQ(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
 	CHECK_EQ(listen(fd, 1), 0);
@@ -188,7 +188,7 @@ socket_paths(void)
 	CHECK_EQ(vhost_attach(port), -EADDRINUSE);
 	CHECK_EQ(vhost_attach(port), -EADDRINUSE);
 	CHECK_EQ(stat(glue_path, &st), 0);
-	/* Nobody does any more: replaced. */
+	/* The file has no listener any more: it is replaced. */
 	close(fd);
 	CHECK_EQ(vhost_attach(port), 0);
 	CHECK_EQ(vhost_attach(port), -EBUSY);

@@ -2,7 +2,7 @@
 
 /*
  * vhost.c against the real librte_vhost: the messages of a front end, in any order and on a running
- * device, while a thread keeps touching whatever the port was given.
+ * device, while a thread accesses the memory of the device.
  */
 
 #include <sys/eventfd.h>
@@ -264,7 +264,7 @@ port_refuses(void)
 	glue_detach(port);
 }
 
-/* Memory that goes away under the running device: the port learns of it, nobody dies. */
+/* Memory that goes away under the running device: the fault flag of the port is set. */
 static void
 truncated_memory(void)
 {

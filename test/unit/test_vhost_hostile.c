@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
 /*
- * vhost.c and the real librte_vhost against front ends that mean harm: whatever they send, the
+ * vhost.c and the real librte_vhost with hostile front ends: after each of their messages the
  * process lives, no fd is lost, no memory that was taken away is touched, and the next front end is
  * served.
  */
@@ -32,7 +32,7 @@ wait_gone(int nb_fds)
 	glue_wait_fds(nb_fds);
 }
 
-/* Somebody decent is served. */
+/* A correct front end is served. */
 static void
 serve_once(int nb_fds)
 {
@@ -312,7 +312,7 @@ no_size(void)
 	wait_gone(nb_fds);
 }
 
-/* A front end that fills the counter of a call fd does not block whoever signals. */
+/* A front end that fills the counter of a call fd does not block the lcore. */
 static void
 full_call_fd(void)
 {

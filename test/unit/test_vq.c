@@ -150,7 +150,7 @@ length_saturates(void)
 	free(mem);
 }
 
-/* Exactly as many as there are entries is no jump, whatever is in flight or staged. */
+/* A step by the size of the ring is no jump, with any chains in flight or staged. */
 static void
 full_ring_is_no_jump(void)
 {

@@ -81,7 +81,7 @@ used_event_decides(void)
 				bool want;
 
 				fix_open(&f, true, false, start);
-				/* The first is always told: nobody knows what was before. */
+				/* The first one always notifies. */
 				raw_ring_set_used_event(&f.d, (uint16_t)(start + 30000));
 				CHECK(turn(&f, 1));
 				start++;
@@ -157,7 +157,7 @@ on_empty(void)
 				vq_return(&f.vq, c.id);
 				CHECK_EQ(vq_flush(&f.vq), k == 2);
 			}
-			/* A chain that came in meanwhile counts, though nobody looked. */
+			/* A chain that came in meanwhile counts. */
 			raw_ring_offer(&f.d, 0);
 			raw_ring_publish(&f.d);
 			CHECK_EQ(vq_pop(&f.vq, &c, segs), 1);
@@ -242,7 +242,7 @@ kicks_by_index(void)
 	raw_ring_destroy(&f.d);
 }
 
-/* A daemon that takes a ring over from another finds whatever that one left. */
+/* A daemon that takes over a ring from another one finds its used entries. */
 static void
 takes_over_a_silent_ring(void)
 {

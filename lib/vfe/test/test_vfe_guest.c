@@ -131,7 +131,7 @@ test_credit_window(void)
 	vfe_guest_flush(bed.g[0]);
 	while (to->rx_len < 10000)
 		bed_step(&bed, -1);
-	/* Less than half the window tells nobody, unless asked. */
+	/* Less than half the window sends no update without a CREDIT_REQUEST. */
 	CHECK_EQ(vfe_conn_consume(to, 4000), 0);
 	CHECK_EQ(bed.g[1]->stats.nb_credit_from_guest, 0);
 	CHECK_EQ(vfe_conn_request_credit(from), 0);

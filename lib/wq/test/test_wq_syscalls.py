@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Queueing to a pool whose worker is awake makes no system call: a thousand times as many works, no
-more calls that could wake anybody."""
+more calls that could wake a thread."""
 
 import os
 import re
