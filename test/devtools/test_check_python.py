@@ -6,14 +6,13 @@ import shutil
 import planted
 import pytest
 
-if not shutil.which("black") or not shutil.which("flake8"):
-    pytest.skip("black or flake8 is not installed", allow_module_level=True)
-
 CODE = 'def f(a):\n    return a + "x"\n'
 
 
 @pytest.fixture
 def tree(tmp_path):
+    if not shutil.which("black") or not shutil.which("flake8"):
+        pytest.skip("black or flake8 is not installed")
     made = planted.Tree(tmp_path, "check-python.sh", "../pyproject.toml", "../.flake8")
     for name in ("pyproject.toml", ".flake8"):
         shutil.move(made.path / "devtools" / name, made.path / name)

@@ -150,15 +150,17 @@ class Lcore:
 
 
 def interrupt(rig, lcore, guest, host, conn):
-    """Block the lcore for a moment, send it signals, and let it go.  Returns whether that was
-    quick enough for it to be innocent."""
+    """Block the lcore for a moment, send it signals, and unblock it. Returns False if that took so
+    long that the daemon was right to stop the device."""
     start = time.monotonic()
     provoke(RX, host, conn)
-    rig.until(lcore.blocks, "a write that blocks")
+    rig.until(lambda: lcore.blocks() or host.ended, "a write that blocks")
     for _ in range(5):
         before = lcore.nb_sleeps()
         lcore.signal()
-        rig.until(lambda: lcore.nb_sleeps() > before, "the next write")
+        rig.until(lambda: lcore.nb_sleeps() > before or host.ended, "the next write")
+        if host.ended:
+            return False
     fd = guest.queues[RX].call_fd
     os.eventfd_read(fd)
     rig.until(lambda: not lcore.blocks(), "end of the write")
