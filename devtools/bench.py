@@ -163,7 +163,7 @@ class Bench:
                 self.try_other(row, backend)
 
     def try_other(self, row, backend):
-        """What others cannot do is left out and said; what failed twice is not tried again."""
+        """Skip rows that it cannot run, and rows that failed twice; the report says so."""
         reasons = self.failed.setdefault((row.name, backend.name), [])
         if backend.nb_guests < row.needs:
             reasons[:] = [f"needs {row.needs} guests"]

@@ -12,7 +12,7 @@ from pylib.telemetry import Telemetry
 # The load generator's memory: mapped by the daemon, but not its own.
 GUEST_MEMORY = "memfd:vsock-guest"
 
-# What callgrind counts: what the guest's packets run through, with all that it calls.
+# The functions whose instructions are counted, with all that they call.
 DATA_PATH = ("from_guest_poll", "to_guest_poll", "lcore_port_flush")
 POLL = "from_guest_poll"
 POLL_FOUND = "lcore_port_flush_later"  # called by POLL once when it found packets, else not
@@ -71,7 +71,7 @@ def since(before, after):
 
 
 def per_packet(diff, result):
-    """What was counted in a run, for each packet; None where a count says nothing."""
+    """The counts of a run for each packet; None: the count does not apply."""
     packets = nb_packets(diff)
     payload = diff["guest_payload_bytes"]
     notified = diff["to_guest_notifications"] + diff["from_guest_notifications"] + diff["kicks"]

@@ -303,7 +303,7 @@ def memory_table(results, rows):
 
 
 def other_table(bench, rows, name, notes):
-    """What another back end does, and how ours compares; notes take what failed."""
+    """The table that compares with another back end; failures are appended to notes."""
     results, lines = bench.results, []
     for row in rows:
         if row.own:
@@ -408,11 +408,11 @@ Medians of {rounds} alternating rounds of {seconds:g} s, {date}, {minutes:.1f} m
 Load generator, driver and host programs share one CPU, the back end polls on another. \
 Round trips: p50 / p99. Before anything was measured, every row was run with {ours} and every byte \
 checked{others}. \
-Lcore time is that of the turns in which the lcore found work, and where others had its CPU no \
-more than its share of it; CPU is the whole process's, waiting for the load generator included. \
-CPU is told for each packet that was sent; lcore time and counts for each packet of the side that \
-has more of them, for what is longer than a receive buffer arrives in pieces."""
-OTHERS = "; what passes another back end is counted, but not compared"
+Lcore time is the time of iterations with work. If other threads had the CPU of the lcore, it is at \
+most the CPU time of the lcore's thread. CPU is the CPU time of the whole process, with waiting for the \
+load generator, for each packet that was sent. Lcore time and counts are for each packet of the side \
+that has more packets, because a packet that is larger than an RX buffer arrives in pieces."""
+OTHERS = "; bytes through another back end are counted, but not compared"
 
 
 def report(bench, rows, names, seconds):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What bench.sh measures: one row for each line of the tables."""
+"""The measurements of bench.sh: one row for each line of the tables."""
 
 import re
 import resource
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Target:
-    """What a row has to reach; bench_report.TARGETS says how each kind is judged."""
+    """The target of a row; bench_report.TARGETS judges each kind."""
 
     text: str
     kind: str
@@ -18,7 +18,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Row:
-    """A scenario, what it is set against, and the figure that is told."""
+    """A scenario, its baseline, and the figure to report."""
 
     name: str
     title: str
@@ -30,7 +30,7 @@ class Row:
     beside: int = 0  # further guests, with an idle connection each, but not when alone
     nb_conns: int = 0  # idle connections, but not when alone
     least_s: float = 0  # never measured for less
-    cpu: str = "packet"  # what back-end CPU time is told for: packet, connection, percent
+    cpu: str = "packet"  # unit of the back-end CPU time: packet, connection, percent
     targets: tuple = ()
     peer: float = 0  # what it has to reach as a multiple of another back end
     own: bool = False  # has a daemon of its own, and no other back end does it
@@ -213,7 +213,7 @@ def _burst_len():
     return int(found[1]) << 10
 
 
-# What a stream may put in front of a message of another connection.
+# Bytes of a stream that may precede a message of another connection.
 BURST_LEN = _burst_len()
 
 # Limits of the machine.

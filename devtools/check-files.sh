@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# What every tracked text file has to keep: an SPDX line, no path of the machine it was written on,
+# Rules for each tracked text file: an SPDX line, no path of the machine it was written on,
 # no white space at line ends; scripts parse. No binary file is tracked.
 set -u
 cd "$(dirname "$0")/.." || exit 1

@@ -90,7 +90,7 @@ apt_setup()
 		{ cat "$work/log" >&2; die "the lists of $1 could not be fetched"; }
 }
 
-# What the meta package stands for: the image, which newer releases part in several packages.
+# The packages of the meta package: newer releases split the image into several packages.
 kernel_packages()
 {
 	local names=(linux-image-cloud-amd64)

@@ -89,7 +89,7 @@ def functions_of(name, text):
 
 
 class Tree:
-    """What the checkout and the system have."""
+    """The names in the checkout and in the system."""
 
     def __init__(self, root):
         self.root = root

@@ -357,7 +357,7 @@ class Run:
             self.queue.add(job)
 
     def add_fuzz(self, build):
-        """What the fuzzers find new goes to the build folder, not to the tracked corpus."""
+        """New inputs of the fuzzers go to the build folder, not to the tracked corpus."""
         folder = build.folder
         seconds = self.options.fuzz_seconds
         for target in build.targets():

@@ -45,7 +45,7 @@ die() {
 	exit 1
 }
 
-# What apt says about proxies and the like, for the apt inside.
+# Settings of apt for proxies and retries, for the apt in the chroot.
 apt_transport() {
 	apt-config dump | grep -E '^Acquire::(https?|Retries)' || :
 }

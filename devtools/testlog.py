@@ -59,7 +59,7 @@ def tail(text, nb_lines):
 
 
 def report(test, counts, nb_lines, out):
-    """What a reader needs to know about a test that did not simply pass."""
+    """Print the log of a test that failed, or the reason of a skipped test."""
     name = test["name"].split(":", 1)[-1]  # without the project
     stdout, stderr = test.get("stdout") or "", test.get("stderr") or ""
     if counts[1]:

@@ -4,7 +4,7 @@
 
 /**
  * @file
- * What a run is to do: the scenario and the values of the options. pg_options.h reads them.
+ * Settings of a run: the scenario and the values of the options. pg_options.h reads them.
  *
  * Context: read-only after the start.
  */
@@ -33,7 +33,7 @@ enum pg_path {
 	PG_PATH_ANY = PG_NB_PATHS, /**< All that the guests allow, in turn. */
 };
 
-/** What a connection does. */
+/** Scenario of a connection. */
 enum pg_role {
 	PG_ROLE_STREAM,  /**< Sends as much as it can. */
 	PG_ROLE_ON_OFF,  /**< The same, with pauses. */

@@ -27,7 +27,7 @@
 struct pg_run;
 struct pg_conn;
 
-/** What an epoll event is about; the first member of the object that it points to. */
+/** Kind of the object that an epoll event points to; its first member. */
 enum pg_source {
 	PG_SOURCE_CALL,   /**< A guest's call descriptors: struct pg_guest. */
 	PG_SOURCE_LISTEN, /**< A host program's listening socket: struct pg_guest. */
@@ -110,7 +110,7 @@ enum pg_phase {
 	PG_PHASE_DONE,
 };
 
-/** What happens to ends and connections; pg_setup() fills in the functions of the floors above. */
+/** Callbacks for ends and connections; pg_setup() sets them to functions of the floors above. */
 struct pg_events {
 	/** The host program's socket has an answer, or the RESPONSE came. */
 	void (*answer)(struct pg_end *end);

@@ -121,7 +121,7 @@ pg_end_attach(struct pg_end *end, struct pg_conn *conn)
 	}
 }
 
-/* What stands at offset off of what the end sends. */
+/* Write the bytes at offset off of the stream that the end sends. */
 static void
 fill_bytes(struct pg_end *end, uint64_t off, uint8_t *buf, uint32_t len)
 {

@@ -378,7 +378,7 @@ complain(const char *format, const char *what)
 	return -EINVAL;
 }
 
-/* What only the whole can tell. */
+/* Check the options that depend on each other. */
 static int
 check(struct pg_conf *conf)
 {

@@ -4,7 +4,7 @@
 
 /**
  * @file
- * What came out of a run.
+ * The result of a run.
  *
  * Context: the thread of the run.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 
-/* What open connections do: stream, stream on and off, round trips, connect over and over. */
+/* Roles of open connections: stream, stream on and off, round trips, repeated connects. */
 
 #include <string.h>
 

@@ -4,7 +4,7 @@
 
 /**
  * @file
- * What open connections do: stream, stream on and off, round trips, connect over and over.
+ * Roles of open connections: stream, stream on and off, round trips, repeated connects.
  *
  * Context: the thread of the run.
  */

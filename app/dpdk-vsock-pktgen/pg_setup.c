@@ -112,7 +112,7 @@ path_possible(const struct pg_run *run, enum pg_path path)
 	return true;
 }
 
-/* Who the connection is between. */
+/* The two ends of the connection. */
 static void
 plan_conn(struct pg_run *run, struct pg_conn *conn)
 {

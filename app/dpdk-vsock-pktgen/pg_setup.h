@@ -4,7 +4,7 @@
 
 /**
  * @file
- * What a run needs before it begins.
+ * Setup of a run.
  *
  * Context: the thread of the run.
  */

@@ -203,7 +203,7 @@ run_blocked(const struct bench_impl *impl, unsigned nb, bool announce)
 
 	for (unsigned i = 0; i < nb; i++)
 		impl->block(p, i, announce);
-	/* Who cannot run so many at once keeps the others queued: go on when nothing changes. */
+	/* An implementation that cannot run as many at once keeps the others queued: go on then. */
 	end = now_ns() + SETTLE_NS;
 	for (unsigned blocked = 0, seen; blocked < nb && now_ns() < end; blocked = seen) {
 		seen = __atomic_load_n(&p->nb_blocked, __ATOMIC_ACQUIRE);

@@ -3,7 +3,7 @@
 #define WQ_BENCH_H
 
 /*
- * What wq_bench measures of each implementation: producers keep a window of works that do nothing
+ * The measurement of each implementation: producers keep a window of works that do nothing
  * in flight, one consumer executes them. The loops are inside the implementations, so that no call
  * through a pointer is measured.
  */
@@ -15,7 +15,7 @@
 #define BENCH_LINE       64
 #define BENCH_MAX_WINDOW 4096
 
-/* What every implementation's producer begins with. */
+/* The common part of the producers of all implementations. */
 struct bench_producer {
 	/* Written by the consumer: works executed since the start. */
 	uint64_t nb_done __attribute__((aligned(BENCH_LINE)));

@@ -2,7 +2,7 @@
 #ifndef WQ_BENCH_REPORT_H
 #define WQ_BENCH_REPORT_H
 
-/* What wq_bench was asked for and has measured, and how it is printed. */
+/* Options and results of wq_bench, and their output. */
 
 #include <stddef.h>
 

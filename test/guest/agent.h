@@ -31,7 +31,7 @@
 #define AGENT_LINE_MAX 2048
 #define AGENT_ARGS_MAX 24
 
-/** What the process of one job knows. */
+/** State of the process of one job. */
 struct job_ctx {
 	unsigned int id;
 	unsigned int step_idx;

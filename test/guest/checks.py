@@ -11,7 +11,7 @@ STOP_SECONDS = 5
 
 
 def same(sent, received, kind):
-    """What one side sent is what the other received; of seqpacket, message by message."""
+    """Both sides report the same bytes; for seqpacket, the same messages."""
     assert received["bytes"] == sent["bytes"]
     assert received["digest"] == sent["digest"]
     if kind == "seqpacket":

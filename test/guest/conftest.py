@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the guest tests share: images, the daemon and guests that stand for a whole file.
+"""Shared by the guest tests: images, the daemon, and guests that run for a whole file.
 
 Environment: VSOCKD, the daemon's binary; GUEST_A and GUEST_B, the kernels of the two guests (old,
 new or latest, see devtools/guest-image.sh); GUEST_IMAGE, where the images are.

@@ -25,7 +25,7 @@ BOOT_TIMEOUT = 90
 QEMU = "qemu-system-x86_64"
 PR_SET_PDEATHSIG = 1
 
-# What a kernel does at start that takes long under emulation and that no test needs.
+# Parts of the kernel start that are slow under emulation and that no test needs.
 KERNEL_ARGS = (
     "console=ttyS0 quiet panic=0 cryptomgr.notests no_timer_check "
     "initcall_blacklist=init_kprobe_trace,load_system_certificate_list,"
@@ -257,7 +257,7 @@ class Guest:
         except ValueError:
             intact = False
         if not intact:
-            # What a reset machine was writing ends in the middle.
+            # A line that a reset machine was writing is cut.
             self.bad.append(f"damaged: {line!r}")
             return
         words = rest.decode(errors="replace").split(" ")

@@ -96,7 +96,7 @@ def test_port_is_free_again(lab, name):
 
 @guests
 def test_early_data(lab, name):
-    """What a program writes right behind CONNECT is not lost."""
+    """Data that a program writes right after CONNECT is not lost."""
     party, port = lab.party(name, "host"), next(lab.free_ports)
     echo = checks.serve(party, "stream", port, "echo")
     early = bytes(range(256)) * 40

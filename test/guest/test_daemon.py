@@ -38,7 +38,7 @@ def test_sigterm(make_lab):
     status, seconds = lab.daemon.stop()
     assert status == 0
     assert seconds < checks.STOP_SECONDS
-    # What is left are the listeners that the host's side of the test has made.
+    # Only the listeners of the test's host side are left.
     assert not [name for name in os.listdir(lab.daemon.dir) if ".vsock_2" not in name]
     for job in jobs:
         job.wait()

@@ -38,7 +38,7 @@ def test_frozen_guest(lab):
 
 
 def test_sigterm_with_a_frozen_guest(lab):
-    """What a guest does not take is dropped; the daemon does not wait for it."""
+    """RSTs that a guest does not take are dropped; the daemon does not wait for the guest."""
     host, a, port = lab.pair("host", "a")
     checks.serve(a, "stream", port, "wait")
     writer = host.spawn(f"connect {CID_A} {port}", "?send 4M 1")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the tests of lying drivers share."""
+"""Shared by the tests of hostile drivers."""
 
 import contextlib
 import struct

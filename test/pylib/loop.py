@@ -86,5 +86,5 @@ class Loop:
             self.step(left)
 
     def report(self):
-        """What the actors look like, for the message of a failure."""
+        """The state of the actors, for the message of a failure."""
         return "\n".join(a.describe() for a in self.actors)

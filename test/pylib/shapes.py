@@ -12,7 +12,7 @@ def _pieces(nb_bytes, piece):
     return [piece] * (nb_bytes // piece) + ([nb_bytes % piece] if nb_bytes % piece else [])
 
 
-# What the guest sends: payload length → segment lengths.
+# Packets from the guest: payload length → segment lengths.
 TX = {
     "together": lambda n: [HEADER_LEN + n],
     "apart": lambda n: [HEADER_LEN, n],
@@ -25,7 +25,7 @@ TX = {
     "fragments_999": lambda n: [HEADER_LEN] + _pieces(n, 999),
 }
 
-# What the guest posts for packets to it: segment lengths of one buffer.
+# RX buffers of the guest: segment lengths of one buffer.
 RX = {
     "single_3776": [3776],
     "apart_4096": [HEADER_LEN, 4096],

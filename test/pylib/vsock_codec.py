@@ -30,7 +30,7 @@ U32 = 1 << 32
 
 
 class Op(IntEnum):
-    """What a packet asks for."""
+    """Operations of packets."""
 
     INVALID = 0
     REQUEST = 1

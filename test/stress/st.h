@@ -4,7 +4,7 @@
 
 /**
  * @file
- * What all stress tests share: the seed, the clock, the end of a test that failed.
+ * Shared by all stress tests: the seed, the clock, the end of a failed test.
  *
  * Environment: VSOCKD names the daemon's executable (else the test is skipped), VSOCKD_SANITIZED=1
  * says that it is a slow one, STRESS_SEED repeats a run's random choices, STRESS_SECONDS prolongs
@@ -60,7 +60,7 @@ uint64_t st_transitions(void);
 /** @return how long nothing may happen before it counts as lost, microseconds */
 uint64_t st_stall_us(void);
 
-/** What to print, and to end, when the test fails. Context: main, once. */
+/** Set the function that prints and ends things when the test fails. Context: main, once. */
 void st_on_failure(void (*fn)(void));
 
 /** Ends the process with status 1 and says why. */

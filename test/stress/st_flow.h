@@ -21,7 +21,7 @@
 
 #define ST_PREAMBLE_LEN 24u
 
-/** What an end is going to do. */
+/** Plan of an end. */
 enum st_plan {
 	ST_PLAN_FULL,  /**< Sends all, receives all; the initiator then closes. */
 	ST_PLAN_HALF,  /**< The same, and shuts its direction down behind the last byte. */
@@ -72,10 +72,10 @@ struct st_flow_stats {
 	uint64_t nb_bytes; /**< Received and verified. */
 };
 
-/** What an initiator begins with. */
+/** Initialise an end that opens the connection. */
 void st_flow_initiate(struct st_flow *f, const struct st_policy *policy, struct st_rng *rng);
 
-/** What an acceptor begins with; the rest follows from the preamble. */
+/** Initialise an end that accepts; the preamble sets the rest. */
 void st_flow_accept(
 	struct st_flow *f, const struct st_policy *policy, bool seqpacket, struct st_rng *rng);
 

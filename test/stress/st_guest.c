@@ -154,7 +154,7 @@ st_guest_plug(struct st_guest *g)
 			ST_FAIL("%s: is still refused", g->name);
 		st_sleep_us(PLUG_PAUSE_US);
 	}
-	/* What the last incarnation left is not this one's. */
+	/* Forget the ends of the last device. */
 	g->fe->next_port = 0x10000 + st_below(&g->rng, 0x70000000);
 	g->nb_incarnations++;
 }

@@ -195,7 +195,7 @@ carry_out_plan(struct st_host_end *end)
 		drop_end(end, "closed");
 		return false;
 	}
-	/* What was missing does not come any more. */
+	/* The missing bytes do not come any more. */
 	if (end->eof && (f->rx_len == 0 || f->rx_off < f->rx_len)) {
 		drop_end(end, "end of file");
 		return false;

@@ -36,7 +36,7 @@ static unsigned int nb_opening; /* atomic: neighbours that still open connection
 
 /* ---- the scribbler ---- */
 
-/* What is written to, and how much of it a hit covers at the most. */
+/* The memory to overwrite, and the bound of one write. */
 struct target {
 	uint8_t *va;
 	uint64_t len;

@@ -30,7 +30,7 @@
 #define NB_THREAD_PLAYS 3
 #define THREADS_PERCENT 1 /* of the goal, each of these */
 
-/* What the daemon has counted, and the test. */
+/* Counters of the daemon and of the test. */
 struct counts {
 	int64_t transitions;
 	int64_t lcore_sleeps;
@@ -133,7 +133,7 @@ play_threads(struct st_guest *guests, struct st_host *host, bool from_guest, boo
 
 /* ---- the same with everybody in one thread, which never sleeps ---- */
 
-/* Who plays at the same time; the pairs are those of open_all(). */
+/* The pairs that play at the same time; open_all() made them. */
 struct cast {
 	const char *name;
 	unsigned int first; /* pinger */

@@ -207,7 +207,7 @@ set_up(struct st_guest *steady, struct st_guest *sender, struct slow_guest *slow
 		slow[i] = (struct slow_guest){0};
 		st_guest_init(g, names[i], FIRST_SLOW + i, FIRST_SLOW + i);
 		g->policy.lenient = true;
-		/* What waits for a connection that its receiver resets is thrown away. */
+		/* Data that is queued for a connection is dropped if its receiver resets it. */
 		g->policy.reset = 15;
 		g->policy.close = 5;
 		g->conf.buf_alloc = SLOW_WINDOW;
@@ -227,7 +227,7 @@ something_unsent(const struct st_guest *g)
 	return false;
 }
 
-/* What was reset has given everything back: one pair may hold a good part of its bound again. */
+/* Reset connections have freed their memory: one pair can use a large part of its bound again. */
 static void
 as_much_as_before(struct st_guest *sender, struct st_guest *slow)
 {

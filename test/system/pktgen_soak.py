@@ -19,7 +19,7 @@ START_S = 60
 STOP_S = 60
 LCORES = "0@0,1@1,2@0"
 FIRST_CID = 3
-# What malloc and page tables keep, and the conversation by which this is asked.
+# Margin for malloc, page tables, and the telemetry request itself.
 GROWTH_KIB = 16 * 1024
 
 # Scenarios with two guests each.
@@ -42,7 +42,7 @@ mixed --conns 30 --duplex --size 64,1500,64K --shape header-split --indirect on
 
 
 def holdings(daemon):
-    """What the daemon holds: descriptors, packet objects, KiB of memory."""
+    """Resources of the daemon: descriptors, packet objects, KiB of memory."""
     return {
         "descriptors": daemon.nb_fds(),
         "packet objects": -sum(
@@ -53,7 +53,7 @@ def holdings(daemon):
 
 
 def drops(daemon):
-    """What the daemon counted as dropped, refused or reset."""
+    """Counters of packets and connections that were dropped, refused or reset."""
     return {name: nb for name, nb in daemon.drops().items() if nb}
 
 
@@ -95,7 +95,7 @@ def play(daemon, pktgen, lines, seconds):
 
 
 def leaks(daemon, before):
-    """What it holds beyond what it held before, once it has put its things in order."""
+    """Resources beyond those of before, after the daemon has freed the connections."""
     limits = {"descriptors": 0, "packet objects": 0, "KiB": GROWTH_KIB}
     if sanitized():
         del limits["KiB"]  # the sanitizers keep what is freed, and more

@@ -117,7 +117,7 @@ def test_host_shuts_both(rig):
 
 
 def test_host_closes_while_the_guest_takes_nothing(rig):
-    """What was written before close() waits for the guest's credit."""
+    """Data written before close() waits for the guest's credit."""
     guest = rig.guest()
 
     def unread(conn):
@@ -225,7 +225,7 @@ def test_guest_shuts_one_after_the_other(rig):
 @MAKERS
 @pytest.mark.parametrize("rst", [False, True], ids=["shutdown", "shutdown+rst"])
 def test_guest_closes_with_a_backlog(rig, rst, maker):
-    """What the guest sent before SHUTDOWN 3 arrives however late the program reads; the RST comes
+    """Data sent before SHUTDOWN 3 arrives even if the program reads late; the RST comes
     when all is flushed, and the guest's own RST throws nothing away."""
     guest = rig.guest()
     host, conn = rig.pair(guest, maker)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What a front end can ask before it starts the device: features and the configuration space."""
+"""Requests before the device starts: features and the configuration space."""
 
 import struct
 
@@ -9,7 +9,7 @@ from pylib.vsock_codec import FEATURE_SEQPACKET
 
 
 def test_features(rig):
-    """What a stock driver needs is offered; a packed ring only if it works; STATUS never: QEMU
+    """Features of stock drivers are offered; a packed ring only if it works; STATUS never: QEMU
     would not say DRIVER_OK for vsock and the device would never start."""
     _, sock = rig.plug(3)
     front = vhost_user.FrontEnd(sock)

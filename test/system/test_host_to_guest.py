@@ -67,7 +67,7 @@ def test_connect_in_single_bytes(rig):
 
 @pytest.mark.parametrize("nb_bytes", [1, 20, 32, 1000, 150_000])
 def test_data_in_the_same_write(rig, nb_bytes):
-    """What follows the line in the same write belongs to the connection."""
+    """Bytes after the line in the same write belong to the connection."""
     listener = rig.guest().listen(1024)
     data = pattern(nb_bytes)
     host = raw_host(rig, b"CONNECT 1024\n" + data)

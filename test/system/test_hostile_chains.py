@@ -11,7 +11,7 @@ from pylib.vsock_codec import HEADER_LEN, Op
 N, W, IND = DESC_NEXT, DESC_WRITE, DESC_INDIRECT
 
 
-# What the guest offers: name → function(guest, slots) → [(slot, addr, bytes, flags, next)].
+# Chains of the guest: name → function(guest, slots) → [(slot, addr, bytes, flags, next)].
 # `slots` are descriptors that the guest owns; the chain starts at slots[0].
 CHAINS = {
     "loop_on_itself": lambda g, s: [(s[0], GOOD, 44, N, s[0])],

@@ -97,7 +97,7 @@ def test_message_larger_than_the_guests_buffer(rig):
 
 @MAKERS
 def test_largest_message_that_credit_allows(rig, maker):
-    """What is advertised can be delivered: a message that fills the window reaches a program with
+    """The advertised window can be used: a message that fills the window reaches a program with
     socket buffers as the system made them."""
     guest = rig.guest()
     host, conn = rig.pair(guest, maker, kind=SEQ)
@@ -126,7 +126,7 @@ def test_slow_program(rig):
 
 @pytest.mark.parametrize("how", ["shutdown", "close"])
 def test_program_stops_reading_with_a_backlog(rig, how):
-    """What was queued for it is disposed of and accounted for: the guest gets credit for the bytes
+    """Queued messages are dropped and accounted: the guest gets credit for the bytes
     that it sent and for no other (conn.py checks it)."""
     guest = rig.guest()
     host, conn = rig.host_to_guest(guest, kind=SEQ)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What an operator can see: DPDK's telemetry socket.  The names are an interface."""
+"""The commands of DPDK's telemetry socket. The names are an interface."""
 
 import ast
 import json

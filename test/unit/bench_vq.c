@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the ring costs when everything is in the cache: nanoseconds to pop a chain, to push it and
+ * Cost of the ring with all data in the cache: nanoseconds to pop a chain, to push it and
  * to flush a burst, and what seg_copy() adds to memcpy(). Not a test: nothing here can fail.
  */
 #include <time.h>

@@ -4,7 +4,7 @@
 
 /**
  * @file
- * What the tests of vhost.c share: EAL, a folder for sockets, ports on them.
+ * Shared by the tests of vhost.c: EAL, a folder for sockets, ports on them.
  *
  * The event thread of librte_vhost notices a new listener when any event wakes it, or after one
  * second. A front end that stays connected to a port of its own therefore sends a message after

@@ -50,7 +50,7 @@ append_peek_consume(void)
 	CHECK(q.head == NULL && q.tail == NULL);
 }
 
-/* What was consumed to the last byte of a chunk and then grown again. */
+/* A queue that was consumed to the last byte of a chunk grows again. */
 static void
 consume_and_append(void)
 {
@@ -191,7 +191,7 @@ shares(void)
 	while (chunk_append(&q2, pool, &two, pattern, CHUNK_DATA_LEN) == 0)
 		n2++;
 	CHECK_EQ(n2, NB_CHUNKS / 16);
-	/* What the first gives back is for all. */
+	/* Chunks that the first account gives back are common to all. */
 	chunk_consume(&q1, pool, &one, CHUNK_DATA_LEN);
 	CHECK_EQ(chunk_append(&q2, pool, &two, pattern, CHUNK_DATA_LEN), 0);
 	CHECK_EQ(two.nb_common, 1);

@@ -8,7 +8,7 @@
 #define S96  S8 S8 S8 S8 S8 S8 S8 S8 S8 S8 S8 S8
 #define S107 S96 "12345678901"
 
-/* What is refused, and the line that says so; a key and its value stand in each. */
+/* Refused arguments, and their error lines with key and value. */
 static const struct {
 	const char *args;
 	int error;

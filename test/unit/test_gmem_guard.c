@@ -74,7 +74,7 @@ survives_a_truncation(void)
 	memset(seg.va, 0x5a, MEM_LEN);
 	CHECK_EQ(fault_of(&s), 0);
 	CHECK_EQ(ftruncate(s.fd, PAGE), 0);
-	/* What is left is as it was. */
+	/* The other ranges are unchanged. */
 	CHECK_EQ(seg_read(&seg, 1, 0, out, PAGE), PAGE);
 	CHECK_EQ(out[0], 0x5a);
 	CHECK_EQ(out[PAGE - 1], 0x5a);

@@ -46,7 +46,7 @@ take(struct pair *p, uint32_t *port)
 	return host_line_read(&p->line, p->ours, p->seqpacket, port);
 }
 
-/* What becomes of a line that comes in one piece. */
+/* Result of a line that comes in one piece. */
 static int
 answer(bool seqpacket, const char *text, size_t len, uint32_t *port)
 {

@@ -157,7 +157,7 @@ client_mode(void)
 	raw_fe_cleanup(&fe);
 }
 
-/* What may lie at the path when the socket is opened. */
+/* Files at the path when the socket is opened. */
 static void
 socket_paths(void)
 {

@@ -236,7 +236,7 @@ offered_features(void)
 	CHECK_EQ(features, 1 | 1 << 3 | 1 << 9);
 	CHECK_EQ(raw_fe_ask(&fe, 17, NULL, 0, &features, 8), 8);
 	CHECK_EQ(features, 3);
-	/* What is not offered cannot be set. */
+	/* Features that are not offered cannot be set. */
 	CHECK(raw_fe_set_features(&fe, 1ull << 34 | 1ull << 32));
 	CHECK(raw_fe_wait_closed(&fe));
 	raw_fe_cleanup(&fe);

@@ -198,7 +198,7 @@ kicks_by_flags(void)
 	CHECK(!raw_ring_publish_kick(&f.d));
 	CHECK(!vq_kick_enable(&f.vq));
 	CHECK(raw_ring_publish_kick(&f.d));
-	/* What came in meanwhile is found behind the fence. */
+	/* The check after the fence finds chains that came in meanwhile. */
 	vq_kick_disable(&f.vq);
 	raw_ring_offer(&f.d, 0);
 	CHECK(!raw_ring_publish_kick(&f.d));

@@ -290,7 +290,7 @@ op_hand_back(struct model *m)
 	m->nb_in_flight--;
 	memmove(&m->in_flight[which], &m->in_flight[which + 1],
 		(m->nb_in_flight - which) * sizeof(p));
-	/* What was popped before a chain that is back cannot be rewound any more. */
+	/* Chains popped before a returned chain cannot be rewound any more. */
 	if (m->nb_tail > m->nb_in_flight - which)
 		m->nb_tail = m->nb_in_flight - which;
 	m->staged[m->nb_staged] = p;

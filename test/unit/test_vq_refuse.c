@@ -274,7 +274,7 @@ broken_ring_stays_broken(void)
 		CHECK_EQ(vq_fix_pop(&f), -EPROTO);
 		CHECK_EQ(vq_nb_avail(&f.vq, 1), 0);
 		CHECK(!vq_kick_enable(&f.vq));
-		/* What is in flight can still be rewound or handed back. */
+		/* Chains in flight can still be rewound or returned. */
 		vq_rewind(&f.vq, 1);
 		CHECK_EQ(f.vq.last_avail, (uint16_t)(start + 1));
 		CHECK_EQ(vq_fix_pop(&f), -EPROTO);

@@ -19,7 +19,7 @@
 /* Bound of the packet objects for one chain. */
 #define PKTS_PER_CHAIN (VQ_CHAIN_MAX_SEGS / PKT_MAX_SEGS + 2)
 
-/** What to do with the chain. */
+/** The next step for a chain. */
 enum chain_next {
 	CHAIN_RETURN, /* return it now: no object refers to it */
 	CHAIN_KEEP,   /* it is a loan, or is returned at the end of the burst */

@@ -20,7 +20,7 @@
 #define BED_TIMEOUT_S 60
 #define BED_PORT      1234u /**< On which guests accept. */
 
-/** What the callbacks of a guest have seen. */
+/** Results of the callbacks of a guest. */
 struct bed_end {
 	struct vfe_conn *conn;     /**< Asked for; NULL: over. */
 	struct vfe_conn *accepted; /**< NULL: none, or over. */

@@ -14,7 +14,7 @@ struct packed_desc {
 	uint16_t flags;
 };
 
-/* What the driver wrote with its flags: both bits differ, and avail is the lap's. */
+/* The driver made the entry available: both bits differ, and avail is that of the lap. */
 static bool
 is_avail(const struct lo_ring *ring, uint16_t idx)
 {

@@ -16,7 +16,7 @@ FUNCTIONS = (
     "wq_queue_delayed_on",
     "wq_timer_set",
 )
-# What the path may call: itself, reading the CPU and the clock, and waking who sleeps.
+# Calls that the path may make: itself, reading the CPU and the clock, and waking a sleeper.
 MAY_CALL = (
     "wq_queue_route",
     "wq_queue_push",

@@ -214,7 +214,7 @@ test_grow_and_reap(void)
 		t = totals();
 	} while (t.workers > 2 && test_now_us() < end);
 	CHECK(t.workers == 2 && t.reaped >= NB_ITEMS - 2);
-	/* What is left works. */
+	/* The remaining workers do the works. */
 	CHECK(wq_queue_work_on(0, wq, &items[0].work));
 	wq_flush(wq);
 	CHECK(items[0].runs == 2);

@@ -43,7 +43,7 @@ def main():
         print("skipped: may not trace")
         sys.exit(77)
     print(f"futex calls: {few} for 100 works, {many} for 100000")
-    # What start, flush and end need, and chance adds a few.
+    # Calls for start, flush and end, and a margin.
     assert many <= few + 50, (few, many)
 
 

@@ -82,7 +82,7 @@ rnd(uint32_t limit)
 	return (uint32_t)(s >> 33) % limit;
 }
 
-/* What a function spends its time with. */
+/* Kinds of work. */
 static void
 spend(void)
 {

@@ -2,7 +2,7 @@
 #ifndef WQ_TEST_H
 #define WQ_TEST_H
 
-/* What the tests of lib/wq share. Waits are bounded by events, with a generous time-out. */
+/* Shared by the tests of lib/wq. Waits are bounded by events, with a generous timeout. */
 
 #include <pthread.h>
 #include <stdbool.h>
