@@ -408,10 +408,11 @@ Medians of {rounds} alternating rounds of {seconds:g} s, {date}, {minutes:.1f} m
 Load generator, driver and host programs share one CPU, the back end polls on another. \
 Round trips: p50 / p99. Before anything was measured, every row was run with {ours} and every byte \
 checked{others}. \
-Lcore time is the time of iterations with work. If other threads had the CPU of the lcore, it is at \
-most the CPU time of the lcore's thread. CPU is the CPU time of the whole process, with waiting for the \
-load generator, for each packet that was sent. Lcore time and counts are for each packet of the side \
-that has more packets, because a packet that is larger than an RX buffer arrives in pieces."""
+Lcore time is the time of iterations with work. If other threads had the CPU of the lcore, it is \
+at most the CPU time of the lcore's thread. CPU is the CPU time of the whole process, with waiting \
+for the load generator, for each packet that was sent. Lcore time and counts are for each packet \
+of the side that has more packets, because a packet that is larger than an RX buffer arrives in \
+pieces."""
 OTHERS = "; bytes through another back end are counted, but not compared"
 
 
