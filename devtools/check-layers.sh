@@ -33,7 +33,7 @@ drivers/vsock folders    base wire ring data state lcore journal conn host switc
 drivers/vsock folders    vhost life
 drivers/vsock uses       config lib/wq dpdk
 drivers/vsock scheduler  switch to_guest_poll
-drivers/vsock scheduler  loop from_guest_poll lcore_main loop/settle.h loop/lcore_ctl.h
+drivers/vsock scheduler  loop from_guest_poll lcore_loop_main loop/lcore_ctl.h
 
 app/dpdk-vsockd uses     config lib/wq dpdk
 app/dpdk-vsockd uses     drivers/vsock/base drivers/vsock/control drivers/vsock/life

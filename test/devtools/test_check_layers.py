@@ -17,7 +17,7 @@ CLEAN = {
     "drivers/vsock/ring/vq.c": '#include "ring/vq.h"\nint vq_get(void) { return 0; }\n',
     "drivers/vsock/conn/loan.h": "int loan(void);\n",
     "drivers/vsock/conn/loan.c": '#include "conn/loan.h"\n#include "ring/vq.h"\n'
-    "/* to_guest_poll() sends it, settle_port_add() does not. */\n"
+    "/* to_guest_poll() sends it, lcore_ctl_port_add() does not. */\n"
     "int loan(void) { return vq_get(); }\n",
     "drivers/vsock/switch/to_guest.h": "int to_guest_poll(void);\n",
     "drivers/vsock/switch/to_guest.c": '#include "conn/loan.h"\n#include "switch/to_guest.h"\n'
@@ -25,14 +25,16 @@ CLEAN = {
     "drivers/vsock/switch/from_guest.h": "int from_guest_poll(void);\n",
     "drivers/vsock/switch/from_guest.c": '#include "switch/from_guest.h"\n'
     '#include "switch/to_guest.h"\nint\nfrom_guest_poll(void)\n{\n\treturn to_guest_poll();\n}\n',
-    "drivers/vsock/loop/settle.h": "struct settle_stop;\nint settle_port_add(int a,\n\tint b);\n",
-    "drivers/vsock/loop/settle.c": '#include "loop/settle.h"\n#include "switch/from_guest.h"\n'
+    "drivers/vsock/loop/lcore_ctl.h": "struct lcore_ctl_stop;\n"
+    "int lcore_ctl_port_add(int a,\n\tint b);\n",
+    "drivers/vsock/loop/lcore_ctl.c": '#include "loop/lcore_ctl.h"\n'
+    '#include "switch/from_guest.h"\n'
     '#include "vsock_limits.h"\n'
-    "int settle_port_add(int a, int b) { return from_guest_poll(); }\n",
+    "int lcore_ctl_port_add(int a, int b) { return from_guest_poll(); }\n",
     "drivers/vsock/life/vsock.h": "int vsock_start(void);\n",
     "drivers/vsock/life/vsock.c": '#include <rte_eal.h>\n#include "life/vsock.h"\n'
-    '#include "loop/settle.h"\n#include <wq.h>\n'
-    "int vsock_start(void) { return settle_port_add(1, 2) + wq_init(); }\n",
+    '#include "loop/lcore_ctl.h"\n#include <wq.h>\n'
+    "int vsock_start(void) { return lcore_ctl_port_add(1, 2) + wq_init(); }\n",
     "app/dpdk-vsockd/main.c": '#include "life/vsock.h"\nint main(void) { return vsock_start(); }\n',
     "app/dpdk-vsock-pktgen/main.c": '#include "vfe.h"\nint main(void) { return vfe_open(); }\n',
     "app/dpdk-vsock-pktgen/test/lo.c": '#include "ring/vq.h"\n',  # tests may use everything
@@ -138,8 +140,13 @@ def test_names_include_without_folder(tree):
     [
         ("conn/loan.c", "int f(void) { return to_guest_poll(); }", "switch", "to_guest_poll"),
         ("switch/to_guest.c", "int (*f)(void) = from_guest_poll;", "loop", "from_guest_poll"),
-        ("switch/to_guest.c", "int f(void) { return lcore_main(0); }", "loop", "lcore_main"),
-        ("conn/loan.h", "int g(int settle_port_add);", "loop", "settle_port_add"),
+        (
+            "switch/to_guest.c",
+            "int f(void) { return lcore_loop_main(0); }",
+            "loop",
+            "lcore_loop_main",
+        ),
+        ("conn/loan.h", "int g(int lcore_ctl_port_add);", "loop", "lcore_ctl_port_add"),
     ],
 )
 def test_names_scheduler_call(tree, file, code, folder, function):
