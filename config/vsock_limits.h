@@ -152,6 +152,9 @@
 /** Between two checks whether the guests have taken their RSTs. */
 #define LIMIT_RESET_POLL_US 5000
 
+/** Stall of a pool of lib/wq that the watchdog of the service manager takes for a hang, ms. */
+#define LIMIT_WQ_WATCHDOG_MS 5000
+
 /** Between two checks for lcores that are blocked in a write to a call eventfd. */
 #define LIMIT_WATCH_US 500000
 /** The same after a blocked lcore was found ... */

@@ -13,29 +13,32 @@
 
 /** Parsed application options. */
 struct options {
+	int eal_argc;        /**< arguments in front of "--", the program's name included */
 	bool spin;           /**< --idle spin */
 	uint32_t spin_us;    /**< --spin-us, microseconds */
 	bool has_slow_cpus;  /**< --slow-cpus was given */
 	cpu_set_t slow_cpus; /**< its value */
 };
 
-/**
- * Add --no-pci to the arguments, unless they contain an option that selects devices.
- * Context: main, before EAL is initialised.
- * @param argc number of arguments; updated. @param argv arguments of main(); the result refers to
- * its strings.
- * @return a NULL-terminated array; the caller frees it with free(). NULL: no memory.
- */
-char **options_for_eal(int *argc, char **argv);
+/** What the command line asks for. */
+enum options_query {
+	OPTIONS_RUN,      /**< run the daemon */
+	OPTIONS_HELP,     /**< print options_usage() */
+	OPTIONS_HELP_EAL, /**< let EAL print its usage */
+	OPTIONS_VERSION,  /**< print the version */
+};
+
+/** @return what the command line asks for. Context: main, before EAL is initialised. */
+enum options_query options_query(int argc, char *const *argv);
 
 /**
- * Parse the application options, which follow "--". Context: main.
- * @param argv options from index 1 on. @param opts filled, with defaults for missing options.
- * @return 0; 1 the help text or the version was printed; -EINVAL one line was printed.
+ * Parse the application options, which follow "--". Context: main; EAL is not needed.
+ * @param argv arguments of main(). @param opts filled, with defaults for missing options.
+ * @return 0; -EINVAL one line was printed.
  */
 int options_parse(int argc, char **argv, struct options *opts);
 
-/** Print the help text of the application; the usage hook of EAL. Context: main. */
+/** Print the help text. Context: main. @param program its name in the examples. */
 void options_usage(const char *program);
 
 /**

@@ -104,6 +104,7 @@ snap_pool(const struct wq_pool *pool, struct wq_stats_pool *s)
 		.create_failed = pool->nb_create_failed,
 		.reaped = pool->nb_reaped,
 		.stalls = pool->nb_stalls,
+		.stalled = pool->stall_told,
 		.cpus = pool->cpus,
 	};
 	wq_link_foreach(l, &pool->worklist) s->waiting++;

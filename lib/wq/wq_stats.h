@@ -56,6 +56,7 @@ struct wq_stats_pool {
 	uint64_t create_failed;
 	uint64_t reaped; /**< Spare workers stopped. */
 	uint64_t stalls; /**< Times that no waiting work was started for watchdog_ms. */
+	bool stalled;    /**< No waiting work has been started for watchdog_ms. */
 	cpu_set_t cpus;  /**< CPUs of its workers. */
 };
 

@@ -16,8 +16,10 @@
 #include <wq.h>
 
 #include "check.h"
+#include "control/heartbeat.h"
 #include "control/port.h"
 #include "control/snapshot.h"
+#include "lcore/lcore_msg.h"
 #include "life/vsock.h"
 #include "vfe.h"
 #include "vhost/vhost.h"
@@ -332,6 +334,47 @@ one_stops_and_the_other_goes_on(void)
 	connect_host(0);
 }
 
+static bool stuck; /* atomic */
+
+/* Context: the lcore, as a request. */
+static bool
+hang(struct lcore *lc, struct ctl_request *req)
+{
+	(void)lc;
+	(void)req;
+	while (__atomic_load_n(&stuck, __ATOMIC_ACQUIRE))
+		sched_yield();
+	return false;
+}
+
+/* The check that follows the one that sends names an lcore that has not answered. */
+static void
+stuck_lcore_is_named(void)
+{
+	struct ctl_request req = {.fn = hang};
+	const struct inbox_msg msg = {.type = INBOX_CALL, .request = &req};
+	struct vsock_switch *sw = instances[0].sw;
+	struct heartbeat *hb;
+	char culprit[64];
+
+	CHECK_EQ(heartbeat_start(sw, &hb), 0);
+	for (int i = 0; i < 3; i++) {
+		CHECK_EQ(heartbeat_check(hb, culprit, sizeof(culprit)), 0);
+		usleep(50000);
+	}
+	stuck = true;
+	lcore_msg_post(sw->lcores[0], &msg);
+	while (heartbeat_check(hb, culprit, sizeof(culprit)) == 0)
+		usleep(50000);
+	CHECK_MEM(culprit, "lcore 1", 8);
+	__atomic_store_n(&stuck, false, __ATOMIC_RELEASE);
+	while (heartbeat_check(hb, culprit, sizeof(culprit)) != 0)
+		usleep(10000);
+	/* Behind this call the lcore has answered all messages. */
+	CHECK_EQ(bytes_to_guest(0), TRANSFER_LEN);
+	heartbeat_free(hb);
+}
+
 static void
 both_stop(void)
 {
@@ -372,6 +415,7 @@ main(void)
 	RUN(same_cids_in_both);
 	RUN(each_has_host_programs);
 	RUN(one_stops_and_the_other_goes_on);
+	RUN(stuck_lcore_is_named);
 	RUN(both_stop);
 	CHECK_EQ(rmdir(dir), 0);
 	wq_exit();

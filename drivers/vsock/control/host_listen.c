@@ -35,6 +35,7 @@ struct host_listen {
 	enum host_source request_source; /* constant; epoll reports its address */
 	int epoll_fd;
 	int request_fd; /* eventfd */
+	uint32_t turns; /* atomic; iterations of the thread */
 	bool running;
 	pthread_t thread;
 	struct host_accept accept; /* only the thread accesses it */
@@ -85,6 +86,7 @@ serve(void *arg)
 				host_accept_event(evs[i].data.ptr);
 		}
 		host_accept_tick(&hl->accept);
+		__atomic_add_fetch(&hl->turns, 1, __ATOMIC_RELAXED);
 		/* Last, because requests free objects that events point to. */
 		if (asked && serve_requests(hl))
 			return NULL;
@@ -206,6 +208,20 @@ host_listen_close(struct host_listener *l)
 	ask(l->port->sw->listen, host_accept_remove, l);
 	close_sockets(l);
 	free(l);
+}
+
+uint32_t
+host_listen_turns(const struct vsock_switch *sw)
+{
+	return __atomic_load_n(&sw->listen->turns, __ATOMIC_RELAXED);
+}
+
+void
+host_listen_poke(struct vsock_switch *sw)
+{
+	const uint64_t one = 1;
+
+	(void)!write(sw->listen->request_fd, &one, sizeof(one));
 }
 
 int

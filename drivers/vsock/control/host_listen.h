@@ -10,6 +10,8 @@
  * a listener. A complete CONNECT line is sent to the port's lcore as INBOX_HOST_CONNECT.
  */
 
+#include <stdint.h>
+
 struct port;
 struct host_listener;
 struct vsock_switch;
@@ -22,6 +24,12 @@ int host_listen_start(struct vsock_switch *sw);
 
 /** Stop the thread. No-op if it was not started. Context: main; all listeners are closed. */
 void host_listen_stop(struct vsock_switch *sw);
+
+/** @return how often the thread has handled events, modulo 2^32. Context: any; the switch runs. */
+uint32_t host_listen_turns(const struct vsock_switch *sw);
+
+/** Wake the thread, so that host_listen_turns() changes. Context: any; the switch runs. */
+void host_listen_poke(struct vsock_switch *sw);
 
 /**
  * Open the listeners of a port. Replaces a socket file without a listener.

@@ -94,6 +94,15 @@ inbox_put(struct lcore *lc, const struct inbox_msg *msg)
 	return ret == 1;
 }
 
+bool
+lcore_msg_try_post(struct lcore *lc, const struct inbox_msg *msg)
+{
+	const bool done = inbox_put(lc, msg);
+
+	lcore_msg_wake(lc);
+	return done;
+}
+
 void
 lcore_msg_post(struct lcore *lc, const struct inbox_msg *msg)
 {

@@ -21,6 +21,12 @@
 void lcore_msg_post(struct lcore *lc, const struct inbox_msg *msg);
 
 /**
+ * Put a message into the inbox, if there is room. Never blocks for long.
+ * Context: any thread but an lcore. @return false if the inbox is full.
+ */
+bool lcore_msg_try_post(struct lcore *lc, const struct inbox_msg *msg);
+
+/**
  * Run @p fn in the lcore's context and wait until it is done.
  * Context: control threads and workers, never an lcore. The lcore's loop runs.
  * @return what @p fn left in ctl_request.result.

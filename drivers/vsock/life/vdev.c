@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -33,6 +35,34 @@ static struct vsock_switch *vdev_switch;                         /* vdevs_lock *
 static bool switch_runs;                                         /* vdevs_lock */
 static unsigned int nb_failed;                                   /* atomic */
 
+/* Why a device was refused before the switch ran. */
+struct refusal {
+	STAILQ_ENTRY(refusal) next;
+	char line[DEVARGS_ERR_LEN];
+};
+
+static STAILQ_HEAD(, refusal) refusals = STAILQ_HEAD_INITIALIZER(refusals); /* vdevs_lock */
+
+/* Log a line, or keep it for vdev_log_failed(). vdevs_lock is held. */
+__attribute__((format(printf, 1, 2))) static void
+refuse(const char *fmt, ...)
+{
+	struct refusal *r = calloc(1, sizeof(*r));
+	char line[DEVARGS_ERR_LEN];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	if (switch_runs || r == NULL) {
+		VSOCK_LOG(ERR, "%s", line);
+		free(r);
+		return;
+	}
+	memcpy(r->line, line, sizeof(line));
+	STAILQ_INSERT_TAIL(&refusals, r, next);
+}
+
 static struct vdev *
 find_by_name(const char *name)
 {
@@ -54,20 +84,20 @@ check_unique(const struct port_conf *conf)
 	TAILQ_FOREACH (vdev, &vdevs, next) {
 		other = port_conf_of(vdev->port);
 		if (other->cid == conf->cid) {
-			VSOCK_LOG(ERR, "%s: cid=%u: already used by %s", conf->name, conf->cid,
+			refuse("%s: cid=%u: already used by %s", conf->name, conf->cid,
 				other->name);
 			return -EEXIST;
 		}
 		if (strcmp(other->iface, conf->iface) == 0 ||
 			strcmp(other->uds, conf->iface) == 0) {
-			VSOCK_LOG(ERR, "%s: iface=%s: already used by %s", conf->name, conf->iface,
+			refuse("%s: iface=%s: already used by %s", conf->name, conf->iface,
 				other->name);
 			return -EEXIST;
 		}
 		if (conf->uds[0] != '\0' &&
 			(strcmp(other->uds, conf->uds) == 0 ||
 				strcmp(other->iface, conf->uds) == 0)) {
-			VSOCK_LOG(ERR, "%s: uds=%s: already used by %s", conf->name, conf->uds,
+			refuse("%s: uds=%s: already used by %s", conf->name, conf->uds,
 				other->name);
 			return -EEXIST;
 		}
@@ -80,17 +110,16 @@ log_create_error(const struct port_conf *conf, int error)
 {
 	switch (error) {
 	case -EEXIST:
-		VSOCK_LOG(ERR, "%s: cid=%u: the cid, iface or uds is already used", conf->name,
-			conf->cid);
+		refuse("%s: cid=%u: the cid, iface or uds is already used", conf->name, conf->cid);
 		break;
 	case -EINVAL:
-		VSOCK_LOG(ERR, "%s: lcore=%d: not an lcore that polls", conf->name, conf->lcore);
+		refuse("%s: lcore=%d: not an lcore that polls", conf->name, conf->lcore);
 		break;
 	case -ENOSPC:
-		VSOCK_LOG(ERR, "%s: cid=%u: too many guests", conf->name, conf->cid);
+		refuse("%s: cid=%u: too many guests", conf->name, conf->cid);
 		break;
 	default:
-		VSOCK_LOG(ERR, "%s: cid=%u: %s", conf->name, conf->cid, strerror(-error));
+		refuse("%s: cid=%u: %s", conf->name, conf->cid, strerror(-error));
 		break;
 	}
 }
@@ -134,7 +163,7 @@ vdev_create(const char *name, const char *args)
 
 	rc = devargs_parse(name, args, &conf, err, sizeof(err));
 	if (rc != 0) {
-		VSOCK_LOG(ERR, "%s", err);
+		refuse("%s", err);
 		return rc;
 	}
 	rc = check_unique(&conf);
@@ -233,12 +262,40 @@ vdev_nb_failed(void)
 	return __atomic_load_n(&nb_failed, __ATOMIC_RELAXED);
 }
 
+unsigned int
+vdev_nb(void)
+{
+	struct vdev *vdev;
+	unsigned int nb = 0;
+
+	pthread_mutex_lock(&vdevs_lock);
+	TAILQ_FOREACH (vdev, &vdevs, next)
+		nb++;
+	pthread_mutex_unlock(&vdevs_lock);
+	return nb;
+}
+
 void
 vdev_stop_all(void)
 {
 	pthread_mutex_lock(&vdevs_lock);
 	stop_all();
 	pthread_mutex_unlock(&vdevs_lock);
+}
+
+unsigned int
+vdev_log_failed(void)
+{
+	struct refusal *r;
+
+	pthread_mutex_lock(&vdevs_lock);
+	while ((r = STAILQ_FIRST(&refusals)) != NULL) {
+		STAILQ_REMOVE_HEAD(&refusals, next);
+		VSOCK_LOG(ERR, "%s", r->line);
+		free(r);
+	}
+	pthread_mutex_unlock(&vdevs_lock);
+	return vdev_nb_failed();
 }
 
 static struct rte_vdev_driver driver = {

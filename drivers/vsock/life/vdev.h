@@ -32,6 +32,16 @@ int vdev_start_all(void);
 unsigned int vdev_nb_failed(void);
 
 /**
+ * Log one line for each device of the command line whose probe failed. The lines are kept until
+ * then, because EAL logs less useful lines behind them.
+ * Context: main, after rte_eal_init(). @return vdev_nb_failed().
+ */
+unsigned int vdev_log_failed(void);
+
+/** @return the number of ports. Context: any. */
+unsigned int vdev_nb(void);
+
+/**
  * Close the vhost-user sockets of all ports, then destroy the ports. Call port_reset_all() before,
  * so that guests get RST. Devices that are probed later wait for the next vdev_start_all().
  * Context: control threads; lcores still run.

@@ -26,6 +26,8 @@
 static int
 failed(const char *what, int error)
 {
+	if (error == -EMFILE || error == -ENFILE)
+		what = "too few file descriptors (raise RLIMIT_NOFILE, LimitNOFILE= of the unit)";
 	VSOCK_LOG(ERR, "switch: cannot start: %s: %s", what, strerror(-error));
 	return error;
 }
