@@ -17,6 +17,9 @@ class Conn:
     auto_read: what arrives counts as read at once; else it waits for read().
     auto_credit: a CREDIT_UPDATE goes out when half the window was read (or 64 KiB, if less).
     auto_close: a SHUTDOWN of both directions is answered with RST, as a driver does.
+    capped: keep no more in flight than the own buffer, as Linux does since CVE-2026-23086.
+    late_credit: tell of credit only when less than 64 KiB of the window are known to be free, as
+    Linux does up to 6.7.
     """
 
     def __init__(self, guest, local_port, peer_cid, peer_port, kind, buf_alloc):
@@ -50,6 +53,8 @@ class Conn:
         self.auto_read = True
         self.auto_credit = True
         self.auto_close = True
+        self.capped = False
+        self.late_credit = False
 
     @property
     def key(self):
@@ -97,7 +102,10 @@ class Conn:
 
     def credit(self):
         """Bytes that the peer has room for."""
-        return credit(self.peer_buf_alloc, self.tx_cnt, self.peer_fwd_cnt)
+        window = self.peer_buf_alloc
+        if self.capped:
+            window = min(window, self.buf_alloc)
+        return credit(window, self.tx_cnt, self.peer_fwd_cnt)
 
     def send(self, data, flags=None):
         """Queue bytes (seqpacket: one message) and send what credit allows."""
@@ -157,6 +165,8 @@ class Conn:
         """Room became free."""
         self.fwd_cnt = (self.fwd_cnt + nb_bytes) % U32
         unsaid = (self.fwd_cnt - self.sent_fwd_cnt) % U32
+        if self.late_credit and self.buf_alloc - unsaid >= 65536:
+            return
         if self.auto_credit and self.open and unsaid >= max(1, min(65536, self.buf_alloc // 2)):
             self.credit_update()
 

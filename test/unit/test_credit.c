@@ -49,6 +49,14 @@ respected(void)
 	}
 }
 
+static void
+windows(void)
+{
+	CHECK_EQ(credit_window(256 * KIB, 64 * KIB), 64 * KIB);
+	CHECK_EQ(credit_window(4 * KIB, 64 * KIB), 4 * KIB);
+	CHECK_EQ(credit_window(256 * KIB, 0), 256 * KIB); /* it receives nothing */
+}
+
 /* The decision when the peer knows of known bytes of a window, all of which was forwarded. */
 static enum credit_action
 decide(uint32_t base, uint32_t window, uint32_t known)
@@ -149,6 +157,8 @@ main(void)
 {
 	RUN(free_space);
 	RUN(respected);
+	RUN(windows);
+	RUN(windows);
 	RUN(updates);
 	RUN(steps);
 	RUN(nothing_new_to_say);

@@ -15,8 +15,8 @@
 void conn_turn_ready(struct lcore *lc, struct conn *c);
 
 /**
- * Send CREDIT_REQUEST to the guest if the window of packets is full or nearly full, and start the
- * timer that repeats the request.
+ * Send CREDIT_REQUEST to the guest if the window of packets is full or nearly full, or if the
+ * other guest may wait for a report. Start the timer that repeats the request.
  */
 void conn_turn_ask(struct lcore *lc, struct conn *c);
 
@@ -25,6 +25,19 @@ static inline uint32_t
 conn_turn_room(const struct conn *c)
 {
 	return pkt_window_room(&c->window, c->guest_buf_alloc);
+}
+
+/**
+ * Check whether the other guest may wait for a report of this guest. Linux keeps no more in flight
+ * than its own receive buffer. The receiver does not know of that limit, and reports only when its
+ * own buffer fills up. So it has to be asked.
+ * @return true if the bytes in flight use half of the sender's own buffer, and that is smaller.
+ */
+static inline bool
+conn_turn_sender_waits(const struct conn *c)
+{
+	return !c->is_host && c->buf_alloc < c->guest_buf_alloc &&
+		c->sent_cnt - c->guest_fwd_cnt > c->buf_alloc / 2;
 }
 
 /** @return true if the connection has sent LIMIT_TURN_LEN bytes in its turn. */

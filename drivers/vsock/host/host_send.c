@@ -43,10 +43,12 @@ host_send_add(
 	c->host.burst_tail = i;
 }
 
-static void
-credit_check(struct lcore *lc, struct conn *c, uint32_t step_len)
+void
+host_send_credit(struct lcore *lc, struct conn *c, uint32_t step_len)
 {
-	switch (credit_decide(c->buf_alloc, c->rx_cnt, c->fwd_cnt, c->fwd_cnt_told, step_len)) {
+	const uint32_t window = credit_window(c->buf_alloc, c->guest_buf_alloc);
+
+	switch (credit_decide(window, c->rx_cnt, c->fwd_cnt, c->fwd_cnt_told, step_len)) {
 	case CREDIT_NOW:
 		c->ctl |= CONN_CTL_CREDIT_UPDATE;
 		conn_turn_ready(lc, c);
@@ -65,7 +67,7 @@ forwarded(struct lcore *lc, struct conn *c, uint32_t len)
 {
 	c->fwd_cnt += len;
 	if (c->state == CONN_OPEN && len > 0)
-		credit_check(lc, c, len);
+		host_send_credit(lc, c, len);
 }
 
 /* The program does not read any more. Drop the backlog, and send SHUTDOWN to the guest. */
@@ -213,6 +215,9 @@ message_to_backlog(struct lcore *lc, struct conn *c, const struct burst_pkt *b)
 		rec.complete = 1;
 		chunk_poke(&c->host.backlog, c->host.msg_rec_off, &rec, sizeof(rec));
 		c->host.msg_open = false;
+	} else {
+		/* The guest may have no credit left for the rest of the message. */
+		host_send_credit(lc, c, 0);
 	}
 	return true;
 
@@ -299,7 +304,7 @@ host_send_burst(struct lcore *lc, struct conn *c)
 		for (; i >= 0; i = lc->burst[i].next)
 			c->port->stats.drops[DROP_HOST_SHUT]++;
 		c->fwd_cnt = c->rx_cnt;
-		credit_check(lc, c, 0);
+		host_send_credit(lc, c, 0);
 		return;
 	}
 	if (c->type == WIRE_TYPE_STREAM)

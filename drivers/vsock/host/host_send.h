@@ -19,6 +19,12 @@ void host_send_add(
 /** Write the burst's packets of the connection to its socket. The caller returns the chains. */
 void host_send_burst(struct lcore *lc, struct conn *c);
 
+/**
+ * Send a credit update to the guest, or leave it to the slow path, if one is due.
+ * @param step_len bytes that were just forwarded at once; 0: none.
+ */
+void host_send_credit(struct lcore *lc, struct conn *c, uint32_t step_len);
+
 /** Write the backlog to the socket, after EPOLLOUT. */
 void host_send_backlog(struct lcore *lc, struct conn *c);
 

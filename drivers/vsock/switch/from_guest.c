@@ -50,8 +50,10 @@ absorb_credit(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr)
 	if (credit_free(c->guest_buf_alloc, c->tx_cnt, c->guest_fwd_cnt) == 0 ||
 		conn_turn_room(c) == 0)
 		return;
-	c->credit_asked = false;
-	c->nb_asked = 0;
+	if (!conn_turn_sender_waits(c)) {
+		c->credit_asked = false;
+		c->nb_asked = 0;
+	}
 	if (!TAILQ_EMPTY(&c->data) || (c->is_host && host_recv_possible(c)))
 		conn_turn_ready(lc, c);
 }
@@ -150,6 +152,9 @@ credit_from_guest(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr, 
 	} else if (answer) {
 		c->ctl |= CONN_CTL_CREDIT_UPDATE;
 		conn_turn_ready(lc, c);
+	} else if (c->state == CONN_OPEN) {
+		/* A guest that has made its buffer smaller may wait for credit. */
+		host_send_credit(lc, c, 0);
 	}
 }
 

@@ -17,12 +17,18 @@ credit_respected(uint32_t buf_alloc, uint32_t rx_cnt, uint32_t fwd_cnt)
 	return rx_cnt - fwd_cnt <= buf_alloc;
 }
 
+uint32_t
+credit_window(uint32_t buf_alloc, uint32_t guest_buf_alloc)
+{
+	return guest_buf_alloc > 0 && guest_buf_alloc < buf_alloc ? guest_buf_alloc : buf_alloc;
+}
+
 enum credit_action
-credit_decide(uint32_t buf_alloc, uint32_t rx_cnt, uint32_t fwd_cnt, uint32_t fwd_cnt_told,
+credit_decide(uint32_t window, uint32_t rx_cnt, uint32_t fwd_cnt, uint32_t fwd_cnt_told,
 	uint32_t step_len)
 {
-	uint32_t known = credit_free(buf_alloc, rx_cnt, fwd_cnt_told);
-	uint32_t urgent = buf_alloc / LIMIT_CREDIT_URGENT_SHARE;
+	uint32_t known = credit_free(window, rx_cnt, fwd_cnt_told);
+	uint32_t urgent = window / LIMIT_CREDIT_URGENT_SHARE;
 
 	/* The largest packet must never wait for the slow path. */
 	if (urgent < LIMIT_CREDIT_URGENT_LEN)
@@ -34,7 +40,7 @@ credit_decide(uint32_t buf_alloc, uint32_t rx_cnt, uint32_t fwd_cnt, uint32_t fw
 	if (fwd_cnt == fwd_cnt_told)
 		return CREDIT_KEEP;
 	/* Before the test for urgent, or small windows would be updated after every packet. */
-	if (known > buf_alloc / 2)
+	if (known > window / 2)
 		return CREDIT_KEEP;
 	return known < urgent ? CREDIT_NOW : CREDIT_DEFER;
 }

@@ -30,6 +30,16 @@ uint32_t credit_free(uint32_t buf_alloc, uint32_t tx_cnt, uint32_t fwd_cnt);
  */
 bool credit_respected(uint32_t buf_alloc, uint32_t rx_cnt, uint32_t fwd_cnt);
 
+/**
+ * The bytes that a guest keeps in flight at most. Linux limits them to the guest's own receive
+ * buffer, too (since the fix of CVE-2026-23086), so credit for the rest of our window is of no use
+ * to it.
+ * @param buf_alloc the window of the connection, bytes.
+ * @param guest_buf_alloc the guest's receive buffer, bytes; 0: it receives nothing.
+ * @return the smaller one; @p buf_alloc if @p guest_buf_alloc is 0.
+ */
+uint32_t credit_window(uint32_t buf_alloc, uint32_t guest_buf_alloc);
+
 /** When to send a credit update. */
 enum credit_action {
 	/** Do not send: the peer knows of more than half of the window as free. */
@@ -46,14 +56,14 @@ enum credit_action {
 
 /**
  * Decide on a credit update.
- * @param buf_alloc the window of the connection, bytes.
+ * @param window from credit_window(), bytes.
  * @param rx_cnt bytes received from the peer.
  * @param fwd_cnt bytes forwarded.
  * @param fwd_cnt_told the fwd_cnt that was last sent to the peer.
  * @param step_len bytes that were just forwarded at once; a measure of the peer's speed.
  * @return CREDIT_KEEP if fwd_cnt equals fwd_cnt_told; else see enum credit_action.
  */
-enum credit_action credit_decide(uint32_t buf_alloc, uint32_t rx_cnt, uint32_t fwd_cnt,
+enum credit_action credit_decide(uint32_t window, uint32_t rx_cnt, uint32_t fwd_cnt,
 	uint32_t fwd_cnt_told, uint32_t step_len);
 
 #endif
