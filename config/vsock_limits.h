@@ -130,7 +130,9 @@
 #define LIMIT_CONNECT_BACKLOG_MS 2000  /**< for a host listener whose backlog is full */
 #define LIMIT_CONNECT_RETRY_US   10000 /**< between two connect() to such a listener */
 #define LIMIT_ACCEPT_RETRY_MS    20    /**< before a listener accepts again after an error */
-#define LIMIT_ACCEPT_REPORT_MS   10000 /**< between two log lines about errors of one listener */
+/** Log lines of one kind that guests and host programs can cause, in LIMIT_LOG_PERIOD_MS. */
+#define LIMIT_LOG_NB_LINES  5u
+#define LIMIT_LOG_PERIOD_MS 10000u
 
 /* ---- front ends ---- */
 

@@ -46,7 +46,8 @@ cpu_list_format(const cpu_set_t *cpus, char *text, size_t len)
 			continue;
 		while (cpu + 1 < CPU_SETSIZE && CPU_ISSET(cpu + 1, cpus))
 			cpu++;
-		used += (size_t)snprintf(text + used, len - used, "%s%d", used > 0 ? "," : "", first);
+		used += (size_t)snprintf(
+			text + used, len - used, "%s%d", used > 0 ? "," : "", first);
 		if (cpu > first && used < len)
 			used += (size_t)snprintf(text + used, len - used, "-%d", cpu);
 	}

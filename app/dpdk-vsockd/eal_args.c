@@ -18,20 +18,20 @@
 #include "eal_args.h"
 #include "log_stream.h"
 
-#define HUGE_PAGES_DIR  "/sys/kernel/mm/hugepages"
-#define DEFAULT_MIB     256 /* enough for three poll lcores */
-#define MIB_PER_LCORE   64  /* for each further one */
-#define DEFAULT_PREFIX  "vsockd"
+#define HUGE_PAGES_DIR "/sys/kernel/mm/hugepages"
+#define DEFAULT_MIB    256 /* enough for three poll lcores */
+#define MIB_PER_LCORE  64  /* for each further one */
+#define DEFAULT_PREFIX "vsockd"
 
 /* What the user has said. */
 struct given {
-	const char *cores;    /* value of -l */
-	int cores_at[2];      /* its first and last argument */
-	const char *prefix;   /* value of --file-prefix */
-	bool has_cores;       /* any option about lcores */
-	bool has_memory;      /* any option about memory */
-	bool has_devices;     /* any option that selects devices */
-	bool cores_replaced;  /* -l is not passed on */
+	const char *cores;   /* value of -l */
+	int cores_at[2];     /* its first and last argument */
+	const char *prefix;  /* value of --file-prefix */
+	bool has_cores;      /* any option about lcores */
+	bool has_memory;     /* any option about memory */
+	bool has_devices;    /* any option that selects devices */
+	bool cores_replaced; /* -l is not passed on */
 };
 
 /* ---- the list ---- */
@@ -105,8 +105,7 @@ look_at(int argc, char *const *argv, struct given *given, struct eal_args *args)
 {
 	static const char *const memory[] = {"--in-memory", "--no-huge", "-m", "--socket-mem",
 		"--huge-dir", "--huge-unlink", "--single-file-segments", "--legacy-mem", NULL};
-	static const char *const devices[] = {
-		"--no-pci", "--allow", "--block", "-a", "-b", NULL};
+	static const char *const devices[] = {"--no-pci", "--allow", "--block", "-a", "-b", NULL};
 	static const char *const cores[] = {"-l", "-c", "--lcores", "-s", NULL};
 
 	for (int i = 1; i < argc; i++) {
@@ -141,8 +140,7 @@ look_at(int argc, char *const *argv, struct given *given, struct eal_args *args)
  * Returns the number of lcores; 0: EAL decides; -EINVAL; -ENOMEM.
  */
 static int
-add_listed_lcores(
-	struct eal_args *args, struct given *given, bool spin, const cpu_set_t *allowed)
+add_listed_lcores(struct eal_args *args, struct given *given, bool spin, const cpu_set_t *allowed)
 {
 	char map[4096] = "", missing_text[256], allowed_text[256];
 	int cpus[CPU_SETSIZE], nb_cpus = 0, nb = 0;
@@ -164,8 +162,8 @@ add_listed_lcores(
 	cpu_list_format(allowed, allowed_text, sizeof(allowed_text));
 	if (spin) {
 		log_stream_line(LOG_ERR,
-			"-l %s: the process may not use CPU %s, and --idle spin needs a CPU for each "
-			"lcore (use CPUs of %s, or --idle adaptive)",
+			"-l %s: the process may not use CPU %s, and --idle spin needs a CPU "
+			"for each lcore (use CPUs of %s, or --idle adaptive)",
 			given->cores, missing_text, allowed_text);
 		return -EINVAL;
 	}
@@ -246,7 +244,7 @@ add_memory(struct eal_args *args, int nb_lcores)
 
 /* ---- file prefix ---- */
 
-/* The folder in which EAL keeps the files of a prefix (eal_create_runtime_dir()). */
+/* The folder in which EAL keeps the files of a prefix. */
 static void
 runtime_path(char *path, size_t len, const char *prefix, const char *file)
 {
@@ -308,7 +306,8 @@ add_prefix(struct eal_args *args, const struct given *given)
 }
 
 int
-eal_args_make(int argc, char *const *argv, bool spin, const cpu_set_t *allowed, struct eal_args *out)
+eal_args_make(
+	int argc, char *const *argv, bool spin, const cpu_set_t *allowed, struct eal_args *out)
 {
 	struct given given = {0};
 	int ret = 0, nb_lcores = 0;

@@ -36,8 +36,8 @@ struct eal_args {
  * @return 0; -ENOMEM; -EINVAL a CPU of -l is missing; -EBUSY the file prefix is in use; one line
  *   was printed.
  */
-int eal_args_make(int argc, char *const *argv, bool spin, const cpu_set_t *allowed,
-	struct eal_args *out);
+int eal_args_make(
+	int argc, char *const *argv, bool spin, const cpu_set_t *allowed, struct eal_args *out);
 
 /** Free the arguments. Context: main, after rte_eal_cleanup(), because EAL refers to them. */
 void eal_args_free(struct eal_args *args);

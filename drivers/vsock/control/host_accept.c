@@ -64,6 +64,21 @@ hand_over(struct host_listener *l, int fd, int type, uint32_t guest_port)
 	lcore_msg_post(port->lcore, &msg);
 }
 
+/* Refuse a host program's connection. The lcore owns the counters. */
+static void
+refuse(const struct host_listener *l, int fd, enum drop_reason reason)
+{
+	const struct inbox_msg msg = {
+		.type = INBOX_DROP,
+		.port_id = l->port->id,
+		.port_gen = l->port->gen,
+		.reason = reason,
+	};
+
+	close(fd);
+	lcore_msg_post(l->port->lcore, &msg);
+}
+
 /* @return true if the connection was handed to the lcore or closed; false: more has to come. */
 static bool
 try_line(struct handshake *h)
@@ -78,7 +93,8 @@ try_line(struct handshake *h)
 	if (ret == 0)
 		hand_over(h->listener, h->fd, h->type, guest_port);
 	else
-		close(h->fd);
+		refuse(h->listener, h->fd,
+			ret == -EBADMSG || ret == -EMSGSIZE ? DROP_BAD_LINE : DROP_LINE_TIMEOUT);
 	return true;
 }
 
@@ -97,7 +113,7 @@ keep_handshake(const struct handshake *from)
 	struct handshake *h = malloc(sizeof(*h));
 
 	if (h == NULL) {
-		close(from->fd);
+		refuse(from->listener, from->fd, DROP_NO_RESOURCES);
 		return;
 	}
 	*h = *from;
@@ -120,7 +136,7 @@ expire_handshakes(struct host_accept *a)
 		return;
 	for (now = clock_ms(); h != NULL && h->deadline_ms <= now;
 		h = TAILQ_FIRST(&a->handshakes)) {
-		close(h->fd);
+		refuse(h->listener, h->fd, DROP_LINE_TIMEOUT);
 		free_handshake(h);
 	}
 }
@@ -157,11 +173,9 @@ static void
 report_accept(struct listen_socket *s, int error)
 {
 	const struct port_conf *conf = &s->listener->port->conf;
-	uint64_t now = clock_ms();
 
-	if (s->reported_ms != 0 && now - s->reported_ms < LIMIT_ACCEPT_REPORT_MS)
+	if (!log_limit_take(&s->report))
 		return;
-	s->reported_ms = now;
 	VSOCK_LOG(WARNING,
 		"%s: uds=%s: accept failed: %s; new connections are delayed (raise RLIMIT_NOFILE)",
 		conf->name, conf->uds, strerror(error));

@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "base/log_limit.h"
 #include "data/port_data.h"
 
 /** Listening sockets of a port: stream and seqpacket. */
@@ -35,7 +36,7 @@ struct listen_socket {
 	bool paused;             /**< does not accept until resume_ms */
 	struct host_listener *listener;
 	uint64_t resume_ms;               /**< monotonic clock */
-	uint64_t reported_ms;             /**< last log line, as above; 0: none */
+	struct log_limit report;          /**< lines about errors of accept() */
 	TAILQ_ENTRY(listen_socket) entry; /**< in the list of paused sockets */
 	char path[PORT_PATH_LEN];
 };

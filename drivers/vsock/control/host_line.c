@@ -9,21 +9,27 @@
 
 #include "control/host_line.h"
 
-/* "CONNECT <port>", any case, decimal. */
+#define BLANKS " \t\r"
+
+/* "CONNECT <port>" in any case, with a decimal port. Blanks may stand around both words. */
 static int
 parse(const char *line, uint32_t *port)
 {
-	static const char verb[] = "CONNECT ";
+	static const char verb[] = "CONNECT";
+	const char *p = line + strspn(line, BLANKS);
 	unsigned long long value;
-	const char *p = line + sizeof(verb) - 1;
 	char *end;
 
-	if (strncasecmp(line, verb, sizeof(verb) - 1) != 0 || *p < '0' || *p > '9')
+	if (strncasecmp(p, verb, sizeof(verb) - 1) != 0)
+		return -EBADMSG;
+	p += sizeof(verb) - 1;
+	if (strspn(p, BLANKS) == 0)
+		return -EBADMSG;
+	p += strspn(p, BLANKS);
+	if (*p < '0' || *p > '9')
 		return -EBADMSG;
 	value = strtoull(p, &end, 10);
-	if (*end == '\r')
-		end++;
-	if (*end != '\0' || value >= UINT32_MAX)
+	if (end[strspn(end, BLANKS)] != '\0' || value >= UINT32_MAX)
 		return -EBADMSG;
 	*port = value;
 	return 0;

@@ -4,8 +4,9 @@
 
 /**
  * @file
- * The first line of a host program: "CONNECT <port>\n", at most LIMIT_CONNECT_LINE_LEN bytes. It
- * may arrive in several parts.
+ * The first line of a host program: "CONNECT <port>\n", at most LIMIT_CONNECT_LINE_LEN bytes, in
+ * any case. Spaces, tabs and carriage returns may stand around both words. The line may arrive in
+ * several parts.
  */
 
 #include <stdbool.h>

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <rte_lcore.h>
+#include <rte_random.h>
 
 #include "base/clock.h"
 #include "base/vsock_log.h"
@@ -192,6 +193,8 @@ port_create(struct vsock_switch *sw, const struct port_conf *conf, struct port *
 	port->sw = sw;
 	port->conf = *conf;
 	port->cid = conf->cid;
+	/* After a restart, the guest may still know connections to the last daemon's host ports. */
+	port->host_port_next = (uint32_t)rte_rand();
 	port_device_init(&port->dev);
 	TAILQ_INIT(&port->ready);
 	pthread_mutex_init(&port->clear_mutex, NULL);

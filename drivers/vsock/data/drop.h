@@ -31,8 +31,15 @@ enum drop_reason {
 	DROP_CONN_LIMIT,   /**< max_conns reached, here or at the other guest */
 	DROP_CONN_EXISTS,  /**< the pair of addresses is still in use */
 	DROP_NO_HOST_PATH, /**< the port has no uds, or its path would be too long */
-	DROP_HOST_REFUSED, /**< no listener on the host, or its backlog stayed full */
+	DROP_HOST_REFUSED, /**< no listener on the host */
+	DROP_HOST_BACKLOG, /**< the backlog of the listener on the host stayed full */
+	DROP_HOST_TYPE,    /**< the listener on the host has another socket type */
+	DROP_HOST_DENIED,  /**< no permission for the listener's socket on the host */
 	DROP_NO_RESOURCES, /**< no descriptor, memory or message for a host connection */
+	/* Requests of others that were refused. */
+	DROP_GUEST_REFUSED, /**< the guest answered REQUEST with RST: mostly no listener */
+	DROP_BAD_LINE,      /**< a host program's first line was no CONNECT line */
+	DROP_LINE_TIMEOUT,  /**< a host program sent no complete line in time, or closed before */
 	/* Connections that were reset. */
 	DROP_POOL_EXHAUSTED,  /**< no pool memory for data that the receiver did not take */
 	DROP_PAIR_LIMIT,      /**< too much of one guest's data waits at another */

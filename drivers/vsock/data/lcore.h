@@ -39,6 +39,7 @@ enum inbox_type {
 	INBOX_CALL,           /**< run a control request */
 	INBOX_HOST_CONNECTED, /**< the connect() for a guest succeeded or failed */
 	INBOX_HOST_CONNECT,   /**< a host program has sent its CONNECT line */
+	INBOX_DROP,           /**< count a refusal of the control plane; reason says which */
 	INBOX_CREDIT,         /**< send a credit update if it is still due */
 	INBOX_JOB_FREE,       /**< a job has finished: give it back to the free list */
 	INBOX_TICK,           /**< check the timers; reason is 1 for the quick tick */

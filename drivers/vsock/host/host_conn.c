@@ -18,9 +18,6 @@
 #include "lcore/lcore_port.h"
 #include "wire/credit.h"
 
-/* First host port for connections that host programs begin. Guests usually use lower ones. */
-#define HOST_PORT_FIRST 0x40000000u
-
 static struct conn *
 new_conn(struct lcore *lc, struct port *port, uint32_t local_port, uint32_t peer_port, uint8_t type,
 	const struct wire_hdr *request, struct host_job *job)
@@ -109,8 +106,8 @@ static uint32_t
 free_host_port(struct port *port, uint32_t guest_port)
 {
 	for (unsigned int i = 0; i <= port->conns.nb_max; i++) {
-		uint32_t p =
-			HOST_PORT_FIRST + port->host_port_next++ % (UINT32_MAX - HOST_PORT_FIRST);
+		uint32_t p = LIMIT_HOST_PORT_FIRST +
+			port->host_port_next++ % (UINT32_MAX - LIMIT_HOST_PORT_FIRST);
 
 		if (conn_find(&port->conns, guest_port, VSOCK_CID_HOST, p) == NULL)
 			return p;
@@ -178,8 +175,12 @@ host_conn_established(struct lcore *lc, struct conn *c)
 	char line[32];
 	int len = snprintf(line, sizeof(line), "OK %u\n", c->peer_port);
 
-	/* The line fits, because nothing was sent before and the socket's buffer is empty. */
-	if (send(c->host.fd, line, len, MSG_DONTWAIT | MSG_NOSIGNAL) != len) {
+	/*
+	 * The line fits, because nothing was sent before and the socket's buffer is empty. A
+	 * program that has closed does not get it; the guest gets what the program wrote.
+	 */
+	if (!c->host.hup && send(c->host.fd, line, len, MSG_DONTWAIT | MSG_NOSIGNAL) != len &&
+		errno != EPIPE && errno != ECONNRESET) {
 		conn_end_host(lc, c, DROP_HOST_ERROR);
 		return;
 	}
@@ -253,8 +254,8 @@ host_conn_event(struct lcore *lc, struct conn *c, uint32_t events)
 	c->host.readable = !c->host.eof;
 	switch (c->state) {
 	case CONN_TO_GUEST:
-		if (c->host.hup) {
-			/* The program closed before the guest answered. */
+		if (c->host.hup && at_eof(c)) {
+			/* The program closed before the guest answered, and wrote nothing. */
 			conn_sock_close(lc, c);
 			conn_end_guest(lc, c);
 		}

@@ -122,8 +122,11 @@ read_failed(struct lcore *lc, struct conn *c, ssize_t n)
 	} else if (errno == EAGAIN || errno == EWOULDBLOCK) {
 		c->host.readable = false;
 	} else if (errno == ECONNRESET) {
-		/* The program closed with unread bytes. Its own bytes can still be read. */
-		c->host.lost = true;
+		/*
+		 * The program closed with unread bytes. Its own bytes can still be read. If the
+		 * guest has sent nothing, the unread bytes are only our line "OK".
+		 */
+		c->host.lost = c->rx_cnt > 0;
 		c->host.hup = true;
 	} else if (errno == EFAULT) {
 		/* An access would have raised SIGBUS: see ring/gmem_guard.h. */

@@ -10,7 +10,9 @@
 #include <rte_common.h>
 
 #include "base/clock.h"
+#include "base/log_limit.h"
 #include "base/unix_sock.h"
+#include "base/vsock_log.h"
 #include "data/lcore.h"
 #include "data/vsock_switch.h"
 #include "lcore/host_job.h"
@@ -26,7 +28,8 @@ struct closer {
 /** The jobs of one lcore. */
 struct host_jobs {
 	struct closer closer;
-	unsigned int nb; /* constant */
+	struct log_limit report; /* lines about refused connections */
+	unsigned int nb;         /* constant */
 	struct host_job jobs[];
 };
 
@@ -47,17 +50,62 @@ answer(const struct host_job *job, enum inbox_type type)
 	return msg;
 }
 
+static enum drop_reason
+refusal(int error)
+{
+	switch (error) {
+	case EMFILE:
+	case ENFILE:
+	case ENOBUFS:
+	case ENOMEM:
+		return DROP_NO_RESOURCES;
+	case EAGAIN:
+		return DROP_HOST_BACKLOG;
+	case EPROTOTYPE:
+		return DROP_HOST_TYPE;
+	case EACCES:
+	case EPERM:
+		return DROP_HOST_DENIED;
+	default:
+		return DROP_HOST_REFUSED;
+	}
+}
+
+/* Log faults that an operator has to mend. A missing listener is usual, so it is only counted. */
+static void
+report_refusal(const struct host_job *job, enum drop_reason reason, int error)
+{
+	const bool seqpacket = job->conn_type == WIRE_TYPE_SEQPACKET;
+	const char *advice;
+
+	if (reason == DROP_HOST_TYPE)
+		advice = seqpacket ? "the guest uses SOCK_SEQPACKET: listen with that type"
+				   : "the guest uses SOCK_STREAM: listen with that type";
+	else if (reason == DROP_HOST_DENIED)
+		advice = "let the daemon's user write to the socket and search its folder";
+	else if (reason == DROP_HOST_BACKLOG)
+		advice =
+			"the listener's backlog is full: accept faster or listen with a larger one";
+	else if (reason == DROP_NO_RESOURCES)
+		advice = "raise RLIMIT_NOFILE, or free memory";
+	else
+		return;
+	if (log_limit_take(&job->lc->jobs->report))
+		VSOCK_LOG(WARNING, "uds=%s: port %u: connect to %s_%u failed: %s (%s)", job->uds,
+			job->peer_port, job->uds, job->peer_port, strerror(error), advice);
+}
+
 static void
 connect_failed(struct host_job *job, int error)
 {
 	struct inbox_msg msg = answer(job, INBOX_HOST_CONNECTED);
-	bool ours = error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 
 	if (job->fd >= 0)
 		close(job->fd);
 	job->fd = -1;
 	msg.fd = -error;
-	msg.reason = ours ? DROP_NO_RESOURCES : DROP_HOST_REFUSED;
+	msg.reason = refusal(error);
+	report_refusal(job, msg.reason, error);
 	lcore_msg_post(job->lc, &msg);
 }
 

@@ -26,6 +26,15 @@
 
 /* ---- one loop ---- */
 
+static void
+count_drop(struct lcore *lc, const struct inbox_msg *msg)
+{
+	struct port *port = lcore_port_find(lc, msg->port_id, msg->port_gen);
+
+	if (port != NULL)
+		port->stats.drops[msg->reason]++;
+}
+
 static unsigned int
 poll_inbox(struct lcore *lc)
 {
@@ -46,6 +55,9 @@ poll_inbox(struct lcore *lc)
 			break;
 		case INBOX_HOST_CONNECT:
 			host_conn_connect(lc, m);
+			break;
+		case INBOX_DROP:
+			count_drop(lc, m);
 			break;
 		case INBOX_CREDIT:
 			host_conn_credit(lc, m);

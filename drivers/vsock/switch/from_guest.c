@@ -205,6 +205,8 @@ act(struct lcore *lc, struct port *port, struct conn *c, const struct wire_hdr *
 		shutdown_from_guest(lc, c, hdr);
 		break;
 	case CONN_ACT_RESET:
+		if (c->state == CONN_TO_GUEST)
+			port->stats.drops[DROP_GUEST_REFUSED]++;
 		conn_reset_peer(lc, c);
 		conn_end_free(lc, c);
 		break;
