@@ -130,6 +130,10 @@
 #define LIMIT_CONNECT_BACKLOG_MS 2000  /**< for a host listener whose backlog is full */
 #define LIMIT_CONNECT_RETRY_US   10000 /**< between two connect() to such a listener */
 #define LIMIT_ACCEPT_RETRY_MS    20    /**< before a listener accepts again after an error */
+/** Time between the two samples of the busiest connections if the last one is too old. */
+#define LIMIT_TOP_SAMPLE_MS 250
+/** Age of the last sample up to which it is used. */
+#define LIMIT_TOP_AGE_MS 5000
 /** Log lines of one kind that guests and host programs can cause, in LIMIT_LOG_PERIOD_MS. */
 #define LIMIT_LOG_NB_LINES  5u
 #define LIMIT_LOG_PERIOD_MS 10000u

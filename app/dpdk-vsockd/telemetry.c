@@ -1,30 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include <rte_common.h>
 #include <rte_telemetry.h>
 
 #include "control/port.h"
 #include "control/snapshot.h"
 #include "tel.h"
+#include "tel_conns.h"
 #include "telemetry.h"
+#include "vsock_limits.h"
 
-/* DPDK truncates an answer at 16 KiB, so lcores are listed in pages. */
+/* DPDK truncates an answer at 16 KiB, so lcores and ports are listed in pages. */
 #define LCORES_PER_PAGE 32
+#define PORTS_PER_PAGE  32
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct vsock_switch *serving; /* mutex; NULL: requests are refused */
-
-/* Add a container. The answer owns it after success; free it after an error. */
-static void
-add_container(struct rte_tel_data *d, const char *name, struct rte_tel_data *sub)
-{
-	if (rte_tel_data_add_dict_container(d, name, sub, 0) != 0)
-		rte_tel_data_free(sub);
-}
 
 /* ---- answers ---- */
 
@@ -40,14 +34,14 @@ add_counters(struct rte_tel_data *d, const struct snapshot_port *s)
 	rte_tel_data_start_dict(drops);
 	for (unsigned int i = 0; i < SNAPSHOT_NB_DROPS; i++)
 		tel_add_u64(drops, snapshot_drop_name(i), s->drops[i]);
-	add_container(d, "drops", drops);
+	tel_add_dict(d, "drops", drops);
 }
 
 /* ---- /vsock/list ---- */
 
 struct list_arg {
 	struct rte_tel_data *d;
-	unsigned int start, n;
+	unsigned int start, n, nb_rows;
 };
 
 static void
@@ -60,38 +54,82 @@ list_port(struct port *port, void *arg)
 }
 
 static int
-handle_list(const char *cmd, const char *params, struct rte_tel_data *d)
+handle_list(const char *params, struct rte_tel_data *d)
 {
+	struct tel_params parsed = {.number = 0};
 	struct list_arg a = {.d = d};
 
-	(void)cmd;
-	if (params != NULL)
-		a.start = strtoul(params, NULL, 10);
+	if (!tel_parse(params, false, LIMIT_NB_PORTS, d, &parsed))
+		return 0;
+	a.start = parsed.number;
 	rte_tel_data_start_array(d, RTE_TEL_STRING_VAL);
 	port_foreach(serving, list_port, &a);
 	return 0;
 }
 
-/* ---- /vsock/port,<name> ---- */
+/* ---- /vsock/ports[,<start>] ---- */
 
-struct find_arg {
-	const char *name;
-	size_t name_len;
-	struct rte_tel_data *d;
-	uint32_t start;
-	bool found;
-};
-
-static bool
-is_wanted(const struct port *port, struct find_arg *a)
+static uint64_t
+sum_drops(const struct snapshot_port *s)
 {
-	const char *name = port_conf_of(port)->name;
+	uint64_t sum = 0;
 
-	if (strlen(name) != a->name_len || memcmp(name, a->name, a->name_len) != 0)
-		return false;
-	a->found = true;
-	return true;
+	for (unsigned int i = 0; i < SNAPSHOT_NB_DROPS; i++)
+		sum += s->drops[i];
+	return sum;
 }
+
+static void
+table_port(struct port *port, void *arg)
+{
+	/* The others are in /vsock/port. */
+	static const char *const columns[] = {"from_guest_packets", "from_guest_bytes",
+		"to_guest_packets", "to_guest_bytes", "conns_opened", "resets_sent"};
+	const struct port_conf *conf = port_conf_of(port);
+	struct rte_tel_data *row;
+	struct list_arg *a = arg;
+	struct snapshot_port s;
+
+	if (a->n++ < a->start || a->nb_rows == PORTS_PER_PAGE)
+		return;
+	row = rte_tel_data_alloc();
+	if (row == NULL)
+		return;
+	a->nb_rows++;
+	snapshot_port(port, &s);
+	rte_tel_data_start_dict(row);
+	tel_add_u64(row, "cid", conf->cid);
+	tel_add_u64(row, "lcore", s.lcore_id);
+	tel_add_u64(row, "connected", port_has_device(port));
+	tel_add_u64(row, "active", s.active);
+	tel_add_u64(row, "conns", s.nb_conns);
+	tel_add_u64(row, "pool_chunks", s.nb_pool_chunks);
+	for (unsigned int i = 0; i < SNAPSHOT_NB_COUNTERS; i++) {
+		for (unsigned int j = 0; j < RTE_DIM(columns); j++) {
+			if (strcmp(columns[j], snapshot_counter_name(i)) == 0)
+				tel_add_u64(row, columns[j], s.counters[i]);
+		}
+	}
+	tel_add_u64(row, "drops", sum_drops(&s));
+	tel_add_dict(a->d, conf->name, row);
+}
+
+static int
+handle_ports(const char *params, struct rte_tel_data *d)
+{
+	struct tel_params parsed = {.number = 0};
+	struct list_arg a = {.d = d};
+
+	if (!tel_parse(params, false, LIMIT_NB_PORTS, d, &parsed))
+		return 0;
+	a.start = parsed.number;
+	rte_tel_data_start_dict(d);
+	port_foreach(serving, table_port, &a);
+	tel_add_u64(d, "next", a.n > a.start + a.nb_rows ? a.start + a.nb_rows : 0);
+	return 0;
+}
+
+/* ---- /vsock/port,<name> ---- */
 
 static void
 add_settings(struct rte_tel_data *d, const struct port_conf *conf, uint32_t lcore_id)
@@ -117,92 +155,42 @@ add_settings(struct rte_tel_data *d, const struct port_conf *conf, uint32_t lcor
 static void
 show_port(struct port *port, void *arg)
 {
-	struct find_arg *a = arg;
+	struct rte_tel_data *d = arg;
 	struct snapshot_port s;
 
-	if (!is_wanted(port, a))
-		return;
 	snapshot_port(port, &s);
-	add_settings(a->d, port_conf_of(port), s.lcore_id);
-	tel_add_u64(a->d, "connected", port_has_device(port));
-	tel_add_u64(a->d, "active", s.active);
-	tel_add_u64(a->d, "conns", s.nb_conns);
-	tel_add_u64(a->d, "pool_chunks", s.nb_pool_chunks);
-	tel_add_u64(a->d, "from_guest_in_flight", s.nb_in_flight);
-	add_counters(a->d, &s);
+	rte_tel_data_start_dict(d);
+	add_settings(d, port_conf_of(port), s.lcore_id);
+	tel_add_u64(d, "connected", port_has_device(port));
+	tel_add_u64(d, "active", s.active);
+	tel_add_u64(d, "conns", s.nb_conns);
+	tel_add_u64(d, "pool_chunks", s.nb_pool_chunks);
+	tel_add_u64(d, "from_guest_in_flight", s.nb_in_flight);
+	add_counters(d, &s);
 }
 
 static int
-handle_port(const char *cmd, const char *params, struct rte_tel_data *d)
+handle_port(const char *params, struct rte_tel_data *d)
 {
-	struct find_arg a = {.name = params, .d = d};
+	struct tel_params parsed;
 
-	(void)cmd;
-	if (params == NULL)
-		return -EINVAL;
-	a.name_len = strlen(params);
-	rte_tel_data_start_dict(d);
-	port_foreach(serving, show_port, &a);
-	return a.found ? 0 : -ENOENT;
+	if (tel_parse(params, true, 0, d, &parsed))
+		(void)tel_with_port(serving, &parsed, d, show_port, d);
+	return 0;
 }
 
-/* ---- /vsock/conns,<name>[,<start>] ---- */
+/* ---- /vsock/conns, /vsock/top: tel_conns.c ---- */
 
-/* DPDK 22.11 nests only dictionaries, so the key of a connection is its pair of addresses. */
-static void
-add_row(struct rte_tel_data *d, const struct snapshot_conn *r)
+static int
+handle_conns(const char *params, struct rte_tel_data *d)
 {
-	struct rte_tel_data *row = rte_tel_data_alloc();
-	char name[48];
-
-	if (row == NULL)
-		return;
-	rte_tel_data_start_dict(row);
-	tel_add_u64(row, "guest_port", r->local_port);
-	tel_add_u64(row, "peer_cid", r->peer_cid);
-	tel_add_u64(row, "peer_port", r->peer_port);
-	rte_tel_data_add_dict_string(row, "type", r->type);
-	rte_tel_data_add_dict_string(row, "state", r->state);
-	tel_add_u64(row, "rx_cnt", r->rx_cnt);
-	tel_add_u64(row, "tx_cnt", r->tx_cnt);
-	tel_add_u64(row, "backlog", r->backlog);
-	snprintf(name, sizeof(name), "%u_%u_%u", r->local_port, r->peer_cid, r->peer_port);
-	add_container(d, name, row);
-}
-
-static void
-show_conns(struct port *port, void *arg)
-{
-	struct find_arg *a = arg;
-	struct snapshot_conns *s;
-
-	if (!is_wanted(port, a))
-		return;
-	s = malloc(sizeof(*s));
-	if (s == NULL)
-		return;
-	snapshot_conns(port, a->start, s);
-	tel_add_u64(a->d, "next", s->next);
-	for (uint32_t i = 0; i < s->nb; i++)
-		add_row(a->d, &s->rows[i]);
-	free(s);
+	return tel_conns_page(serving, params, d);
 }
 
 static int
-handle_conns(const char *cmd, const char *params, struct rte_tel_data *d)
+handle_top(const char *params, struct rte_tel_data *d)
 {
-	struct find_arg a = {.name = params, .d = d};
-	const char *comma;
-
-	(void)cmd;
-	if (params == NULL)
-		return -EINVAL;
-	comma = strchr(params, ',');
-	a.name_len = comma != NULL ? (size_t)(comma - params) : strlen(params);
-	a.start = comma != NULL ? strtoul(comma + 1, NULL, 10) : 0;
-	rte_tel_data_start_dict(d);
-	port_foreach(serving, show_conns, &a);
-	return a.found ? 0 : -ENOENT;
+	return tel_conns_top(serving, params, d);
 }
 
 /* ---- /vsock/stats ---- */
@@ -229,12 +217,12 @@ sum_port(struct port *port, void *arg)
 }
 
 static int
-handle_stats(const char *cmd, const char *params, struct rte_tel_data *d)
+handle_stats(const char *params, struct rte_tel_data *d)
 {
 	struct sum_arg a = {0};
 
-	(void)cmd;
-	(void)params;
+	if (params != NULL)
+		return tel_error(d, "%.32s: the command takes no parameter", params);
 	port_foreach(serving, sum_port, &a);
 	rte_tel_data_start_dict(d);
 	tel_add_u64(d, "ports", a.nb_ports);
@@ -272,16 +260,19 @@ add_lcore(struct rte_tel_data *d, const struct snapshot_lcore *s)
 	tel_add_u64(row, "free_pkts", s->nb_free_pkts);
 	tel_add_u64(row, "deadlines", s->nb_deadlines);
 	snprintf(name, sizeof(name), "%u", s->lcore_id);
-	add_container(d, name, row);
+	tel_add_dict(d, name, row);
 }
 
 static int
-handle_lcores(const char *cmd, const char *params, struct rte_tel_data *d)
+handle_lcores(const char *params, struct rte_tel_data *d)
 {
-	unsigned int start = params != NULL ? strtoul(params, NULL, 10) : 0;
+	struct tel_params parsed = {.number = 0};
 	struct snapshot_lcore s;
+	unsigned int start;
 
-	(void)cmd;
+	if (!tel_parse(params, false, LIMIT_NB_LCORES, d, &parsed))
+		return 0;
+	start = parsed.number;
 	rte_tel_data_start_dict(d);
 	for (unsigned int i = 0; i < LCORES_PER_PAGE && snapshot_lcore(serving, start + i, &s); i++)
 		add_lcore(d, &s);
@@ -290,34 +281,54 @@ handle_lcores(const char *cmd, const char *params, struct rte_tel_data *d)
 
 /* ---- registration ---- */
 
+static int handle_help(const char *params, struct rte_tel_data *d);
+
+/* DPDK cuts a text after 127 bytes. */
 static const struct {
 	const char *cmd;
-	telemetry_cb handler;
+	int (*handler)(const char *params, struct rte_tel_data *d);
 	const char *help;
 } commands[] = {
+	{"/vsock/help", handle_help, "These texts. No parameters"},
 	{"/vsock/list", handle_list, "Names of the ports. Parameter: number of names to skip"},
-	{"/vsock/port", handle_port, "Settings and counters of a port. Parameter: name"},
+	{"/vsock/ports", handle_ports,
+		"Table of the ports, 32 at a time. Parameter: 'next' of the page before"},
+	{"/vsock/port", handle_port, "Settings and counters of a port. Parameter: name or CID"},
 	{"/vsock/conns", handle_conns,
-		"Connections of a port, in pages. Parameters: name[,start]; start is \"next\" of "
-		"the "
-		"page before"},
-	{"/vsock/stats", handle_stats, "Sums of the counters of all ports"},
+		"Connections of a port, in pages. Parameters: name or CID[,'next' of the page "
+		"before]"},
+	{"/vsock/top", handle_top,
+		"The busiest connections since the last call. Parameter: their number, at most 25"},
+	{"/vsock/stats", handle_stats, "Sums of the counters of all ports. No parameters"},
 	{"/vsock/lcores", handle_lcores,
 		"Counters of the poll lcores, 32 at a time. Parameter: number of lcores to skip"},
 };
 
 #define NB_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
+static int
+handle_help(const char *params, struct rte_tel_data *d)
+{
+	if (params != NULL)
+		return tel_error(d, "%.32s: the command takes no parameter", params);
+	rte_tel_data_start_dict(d);
+	for (size_t i = 0; i < NB_COMMANDS; i++)
+		rte_tel_data_add_dict_string(d, commands[i].cmd, commands[i].help);
+	return 0;
+}
+
 /* DPDK cannot unregister a command, so refuse commands after telemetry_stop(). */
 static int
 dispatch(const char *cmd, const char *params, struct rte_tel_data *d)
 {
-	int ret = -ESHUTDOWN;
+	int ret = 0;
 
 	pthread_mutex_lock(&mutex);
+	if (serving == NULL)
+		ret = tel_error(d, "the daemon is stopping");
 	for (size_t i = 0; serving != NULL && i < NB_COMMANDS; i++) {
 		if (strcmp(cmd, commands[i].cmd) == 0)
-			ret = commands[i].handler(cmd, params, d);
+			ret = commands[i].handler(params, d);
 	}
 	pthread_mutex_unlock(&mutex);
 	return ret;
@@ -343,5 +354,6 @@ telemetry_stop(void)
 {
 	pthread_mutex_lock(&mutex);
 	serving = NULL;
+	tel_conns_free();
 	pthread_mutex_unlock(&mutex);
 }

@@ -264,6 +264,8 @@ def test_counters_wrap_from_guest(rig):
     host, conn = rig.host_to_guest(guest)
     wrap_from_guest(rig, guest, host, conn, (4 << 30) + (64 << 20))
     assert conn.tx_cnt == 64 << 20
+    (row,) = (r for k, r in rig.daemon.telemetry("/vsock/conns,3").items() if k != "next")
+    assert row["rx_bytes"] == (4 << 30) + (64 << 20), "telemetry does not wrap"
     host.reading = True
     conn.raw(Op.CREDIT_REQUEST)
     rig.until(lambda: Op.CREDIT_UPDATE in conn.ops and conn.peer_fwd_cnt == conn.tx_cnt, "credit")
@@ -319,5 +321,7 @@ def test_counters_wrap_to_guest(rig):
                 if not queue.pending():
                     time.sleep(0)
     assert received == total
+    (row,) = (r for k, r in rig.daemon.telemetry("/vsock/conns,3").items() if k != "next")
+    assert row["tx_bytes"] == total, "telemetry does not wrap"
     rig.loop.add(guest)
     rig.loop.add(host)

@@ -215,14 +215,145 @@ def test_port_sleeps(rig):
         "/vsock/conns,nobody",
         "/vsock/conns,vsock_vhost0,x",
         "/vsock/conns,vsock_vhost0,4000000000",
+        "/vsock/conns,5",
+        "/vsock/port,4294967299",
+        "/vsock/list,-1",
+        "/vsock/ports,x",
+        "/vsock/top,26",
+        "/vsock/help,x",
+        '/vsock/port,a"b\\c',
     ],
 )
 def test_bad_parameters(rig, command):
-    """Any answer is right, and the next command is answered as usual."""
+    """An error that says what is wrong, never null, and the next command is answered as usual."""
     with Telemetry(rig.daemon.telemetry_path()) as client:
         client.sock.sendall(command.encode())
-        json.loads(client.sock.recv(client.banner["max_output_len"]))
+        answer = json.loads(client.sock.recv(client.banner["max_output_len"]))
+        (answer,) = answer.values()
+        assert list(answer) == ["error"] and len(answer["error"]) > 10
         assert "vsock_vhost0" in client.ask("/vsock/list")
+
+
+def test_port_by_cid(rig):
+    """A name and a CID mean the same port."""
+    for command in ("port", "conns"):
+        by_name = rig.daemon.telemetry(f"/vsock/{command},vsock_vhost1")
+        assert rig.daemon.telemetry(f"/vsock/{command},4") == by_name
+
+
+def test_help(rig):
+    """All commands, none of them cut."""
+    answer = rig.daemon.telemetry("/vsock/help")
+    with Telemetry(rig.daemon.telemetry_path()) as client:
+        commands = client.ask("/")
+    known = {c for c in commands if c.startswith("/vsock/") and not c.startswith("/vsock/wq")}
+    assert set(answer) == known
+    assert all(10 < len(text) < 127 for text in answer.values())
+
+
+def test_ports(rig):
+    """One table of all ports."""
+    guest = rig.guest(3)
+    host, conn = rig.host_to_guest(guest)
+    before = rig.daemon.telemetry("/vsock/ports")
+    conn.send(bytes(1000))
+    rig.until(lambda: len(host.rx) == 1000, "data")
+    after = rig.daemon.telemetry("/vsock/ports")
+    assert set(after) == {"vsock_vhost0", "vsock_vhost1", "next"} and after["next"] == 0
+    row = after["vsock_vhost0"]
+    assert row["cid"] == 3 and row["connected"] == 1 and row["conns"] == 1
+    assert row["from_guest_bytes"] - before["vsock_vhost0"]["from_guest_bytes"] == 1000
+    assert row["drops"] == sum(rig.daemon.port(3)["drops"].values())
+    assert after["vsock_vhost1"]["connected"] == 0
+    assert rig.daemon.telemetry("/vsock/ports,1").keys() == {"vsock_vhost1", "next"}
+
+
+def row_of(rig, conn):
+    """The row of a connection."""
+    rows, _ = all_conns(rig.daemon, str(conn.guest.cid))
+    return next(r for r in rows if (r["guest_port"], r["peer_cid"], r["peer_port"]) == conn.key)
+
+
+@pytest.mark.parametrize("maker", ["host", "guest"])
+def test_values_of_a_connection(rig, maker):
+    """Bytes, packets, times, and the program at the other end."""
+    guest = rig.guest(3)
+    host, conn = rig.pair(guest, maker)
+    for _ in range(3):
+        conn.send(bytes(1000))
+    host.send(bytes(500))
+    rig.until(lambda: len(host.rx) == 3000 and len(conn.rx) == 500, "data")
+    row = row_of(rig, conn)
+    assert (row["rx_bytes"], row["tx_bytes"]) == (3000, 500)
+    assert (row["rx_packets"], row["tx_packets"]) == (3, 1)
+    assert (row["pid"], row["uid"]) == (os.getpid(), os.geteuid())
+    assert row["waits"] == "nothing"
+    assert row["credit_to_guest"] <= conn.buf_alloc
+    rig.loop.run(0.3)
+    later = row_of(rig, conn)
+    assert later["idle_ms"] - row["idle_ms"] >= 250
+    assert later["age_ms"] - row["age_ms"] >= 250
+    assert later["age_ms"] >= later["idle_ms"]
+    host.send(b"x")
+    rig.until(lambda: len(conn.rx) == 501, "data")
+    assert row_of(rig, conn)["idle_ms"] < later["idle_ms"] + 1000
+
+
+def test_who_waits_for_whom(rig):
+    """The program that does not read is named, on both sides."""
+    guest = rig.guest(3)
+    host, conn = rig.host_to_guest(guest)
+    conn.auto_read = False
+    host.send(bytes(1_000_000))
+    rig.until(lambda: row_of(rig, conn)["waits"] == "guest_program", "the guest does not read")
+    slow, full = rig.host_to_guest(guest)
+    slow.reading = False
+    full.send(bytes(1_000_000))
+    rig.until(lambda: row_of(rig, full)["waits"] == "host_program", "the program does not read")
+    assert row_of(rig, full)["backlog"] > 0
+    guest.listen(77, accept=False)
+    rig.loop.remove(guest)
+    host = rig.dial(77)
+    rig.until(
+        lambda: any(r["waits"] == "guest_answer" for r in all_conns(rig.daemon, "3")[0]), "connect"
+    )
+    rig.loop.add(guest)
+
+
+def test_no_buffers(rig):
+    """A guest without receive buffers."""
+    guest = rig.guest(3, nb_rx=1)
+    host, conn = rig.host_to_guest(guest)
+    rig.loop.remove(guest)
+    host.send(bytes(100_000))
+    rig.until(lambda: row_of(rig, conn)["waits"] == "guest_buffers", "buffers")
+    rig.loop.add(guest)
+
+
+def test_top(rig):
+    """The busiest connection comes first, with its rate; an idle one has none."""
+    guest, other = rig.guest(3), rig.guest(4)
+    host, conn = rig.host_to_guest(guest)
+    one, two = rig.guest_to_guest(guest, other)
+    rig.host_to_guest(other)
+    rig.daemon.telemetry("/vsock/top")
+    conn.send(bytes(600_000))
+    one.send(bytes(100_000))
+    rig.until(lambda: len(host.rx) == 600_000 and len(two.rx) == 100_000, "data")
+    rig.loop.run(0.4)
+    answer = rig.daemon.telemetry("/vsock/top,10")
+    assert answer["conns"] == 4 and 250 <= answer["interval_ms"] <= 5000
+    first = answer["1"]
+    assert (first["guest_cid"], first["guest_port"], first["peer_port"]) == (
+        3,
+        conn.local_port,
+        host.ok,
+    )
+    assert first["port"] == "vsock_vhost0" and first["pid"] == os.getpid()
+    moved = first["rx_bytes_per_s"] * answer["interval_ms"] / 1000
+    assert abs(moved - 600_000) < 10_000
+    assert answer["4"]["rx_bytes_per_s"] == answer["4"]["tx_bytes_per_s"] == 0
+    assert set(rig.daemon.telemetry("/vsock/top,1")) == {"interval_ms", "conns", "1"}
 
 
 def test_many_ports(launch):

@@ -99,3 +99,14 @@ unix_sock_set_send_buffer(int fd, uint32_t len)
 		return 0;
 	return (uint32_t)got - SNDBUF_RESERVED;
 }
+
+void
+unix_sock_peer(int fd, pid_t *pid, uid_t *uid)
+{
+	struct ucred peer = {0};
+	socklen_t len = sizeof(peer);
+
+	(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len);
+	*pid = peer.pid;
+	*uid = peer.uid;
+}

@@ -9,6 +9,7 @@
  */
 
 #include <stdint.h>
+#include <sys/types.h>
 
 /**
  * Make sure that a stream socket can be bound to @p path. A socket file without a listener is
@@ -27,5 +28,12 @@ int unix_sock_prepare(const char *path, const char **reason);
  * @return bytes that one message may have (SOCK_SEQPACKET); 0 when the buffer cannot be read.
  */
 uint32_t unix_sock_set_send_buffer(int fd, uint32_t len);
+
+/**
+ * Get the process at the other end of a connection. For a socket that connected, this is the
+ * process that listens.
+ * Context: any thread. @param pid set; 0: not known. @param uid set.
+ */
+void unix_sock_peer(int fd, pid_t *pid, uid_t *uid);
 
 #endif

@@ -37,14 +37,14 @@ static inline bool
 conn_turn_sender_waits(const struct conn *c)
 {
 	return !c->is_host && c->buf_alloc < c->guest_buf_alloc &&
-		c->sent_cnt - c->guest_fwd_cnt > c->buf_alloc / 2;
+		(uint32_t)c->sent_cnt - c->guest_fwd_cnt > c->buf_alloc / 2;
 }
 
 /** @return true if the connection has sent LIMIT_TURN_LEN bytes in its turn. */
 static inline bool
 conn_turn_is_full(const struct conn *c)
 {
-	return c->sent_cnt - c->turn_cnt >= LIMIT_TURN_LEN;
+	return (uint32_t)c->sent_cnt - c->turn_cnt >= LIMIT_TURN_LEN;
 }
 
 #endif

@@ -61,6 +61,7 @@ hand_over(struct host_listener *l, int fd, int type, uint32_t guest_port)
 
 	if (type == SOCK_SEQPACKET)
 		msg.buf_alloc = unix_sock_set_send_buffer(fd, port->conf.buf_alloc);
+	unix_sock_peer(fd, &msg.pid, &msg.uid);
 	lcore_msg_post(port->lcore, &msg);
 }
 
@@ -75,8 +76,9 @@ refuse(const struct host_listener *l, int fd, enum drop_reason reason)
 		.reason = reason,
 	};
 
-	close(fd);
+	/* In this order, so that a program that sees the end finds itself counted. */
 	lcore_msg_post(l->port->lcore, &msg);
+	close(fd);
 }
 
 /* @return true if the connection was handed to the lcore or closed; false: more has to come. */

@@ -2,6 +2,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "conn/conn_turn.h"
 #include "control/snapshot.h"
 #include "data/drop.h"
 #include "data/lcore.h"
@@ -9,6 +10,7 @@
 #include "data/vsock_switch.h"
 #include "lcore/lcore_msg.h"
 #include "wire/conn_state.h"
+#include "wire/credit.h"
 #include "wire/wire.h"
 
 /* Counters of a port. The names are an interface for users. */
@@ -28,6 +30,7 @@ static const struct {
 	{"guest_copied_bytes", offsetof(struct port_stats, guest_copied_bytes)},
 	{"guest_payload_bytes", offsetof(struct port_stats, guest_payload_bytes)},
 	{"backlog_bytes", offsetof(struct port_stats, backlog_bytes)},
+	{"backlogged_bytes", offsetof(struct port_stats, backlog_bytes)},
 	{"host_send_calls", offsetof(struct port_stats, host_send_calls)},
 	{"host_recv_calls", offsetof(struct port_stats, host_recv_calls)},
 	{"credit_updates", offsetof(struct port_stats, credit_updates)},
@@ -87,6 +90,70 @@ struct conns_arg {
 	struct snapshot_conns *out;
 };
 
+/* What an open connection waits for. */
+static const char *
+open_waits(const struct conn *c)
+{
+	const bool pending =
+		!TAILQ_EMPTY(&c->data) || (c->is_host && c->host.readable && !c->host.eof);
+
+	if (c->is_host && c->host.backlog.len > 0)
+		return "host_program"; /* it does not read */
+	if (!pending)
+		return "nothing";
+	if (conn_turn_room(c) == 0 ||
+		(c->is_host && credit_free(c->guest_buf_alloc, c->tx_cnt, c->guest_fwd_cnt) == 0))
+		return "guest_program"; /* it does not read */
+	return c->port->starved ? "guest_buffers" : "nothing";
+}
+
+static const char *
+waits(const struct conn *c)
+{
+	switch ((enum conn_state)c->state) {
+	case CONN_FROM_GUEST:
+		return c->is_host ? "host_answer" : "peer_answer";
+	case CONN_TO_GUEST:
+		return "guest_answer";
+	case CONN_OPEN:
+		return open_waits(c);
+	case CONN_CLOSING:
+		return "guest_reset";
+	case CONN_FLUSHING:
+		return "host_program";
+	case CONN_DRAINING:
+		return c->port->starved ? "guest_buffers" : "guest_reset";
+	default:
+		return "nothing";
+	}
+}
+
+static void
+copy_conn(const struct lcore *lc, const struct conn *c, struct snapshot_conn *row)
+{
+	const uint64_t cycles_per_ms = lc->cycles_per_us * 1000;
+
+	row->local_port = c->local_port;
+	row->peer_cid = c->peer_cid;
+	row->peer_port = c->peer_port;
+	row->serial = c->serial;
+	row->tx_accepted = c->tx_cnt;
+	row->backlog = c->is_host ? c->host.backlog.len : 0;
+	row->credit_from_guest = credit_free(c->buf_alloc, c->rx_cnt, c->fwd_cnt_told);
+	row->credit_to_guest = credit_free(c->guest_buf_alloc, c->tx_cnt, c->guest_fwd_cnt);
+	row->rx_bytes = c->rx_cnt;
+	row->tx_bytes = c->sent_cnt;
+	row->rx_packets = c->rx_packets;
+	row->tx_packets = c->tx_packets;
+	row->age_ms = (lc->now - c->begun_tsc) / cycles_per_ms;
+	row->idle_ms = c->used_tsc != 0 ? (lc->now - c->used_tsc) / cycles_per_ms : row->age_ms;
+	row->pid = c->is_host ? c->host.pid : 0;
+	row->uid = c->is_host ? c->host.uid : 0;
+	row->type = c->type == WIRE_TYPE_SEQPACKET ? "seqpacket" : "stream";
+	row->state = conn_state_name(c->state);
+	row->waits = waits(c);
+}
+
 /* Context: the lcore, as a request. */
 static bool
 copy_conns(struct lcore *lc, struct ctl_request *req)
@@ -94,24 +161,14 @@ copy_conns(struct lcore *lc, struct ctl_request *req)
 	const struct conns_arg *arg = req->arg;
 	const struct conn_table *t = &arg->port->conns;
 	struct snapshot_conns *out = arg->out;
-	uint32_t i;
+	uint32_t i, end;
 
-	(void)lc;
-	for (i = arg->start; i < t->nb_touched && out->nb < SNAPSHOT_NB_CONNS; i++) {
-		const struct conn *c = &t->slab[i];
-		struct snapshot_conn *row = &out->rows[out->nb];
-
-		if (c->state == CONN_NONE)
-			continue;
-		row->local_port = c->local_port;
-		row->peer_cid = c->peer_cid;
-		row->peer_port = c->peer_port;
-		row->rx_cnt = c->rx_cnt;
-		row->tx_cnt = c->tx_cnt;
-		row->backlog = c->is_host ? c->host.backlog.len : 0;
-		row->type = c->type == WIRE_TYPE_SEQPACKET ? "seqpacket" : "stream";
-		row->state = conn_state_name(c->state);
-		out->nb++;
+	end = arg->start < t->nb_touched
+		? arg->start + RTE_MIN(t->nb_touched - arg->start, (uint32_t)SNAPSHOT_NB_SCANNED)
+		: 0;
+	for (i = arg->start; i < end && out->nb < SNAPSHOT_NB_CONNS; i++) {
+		if (t->slab[i].state != CONN_NONE)
+			copy_conn(lc, &t->slab[i], &out->rows[out->nb++]);
 	}
 	out->next = i < t->nb_touched ? i : 0;
 	return true;

@@ -13,16 +13,19 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "control/port.h"
 #include "data/stats.h"
 
 /** Connections in one copy: DPDK's telemetry limits an answer to 16 KiB. */
-#define SNAPSHOT_NB_CONNS 50
+#define SNAPSHOT_NB_CONNS 25
 /** Counters of a port, apart from its drops. */
-#define SNAPSHOT_NB_COUNTERS 15
+#define SNAPSHOT_NB_COUNTERS 16
 /** Reasons of drops. */
 #define SNAPSHOT_NB_DROPS (DROP_NB - 1)
+/** Entries of the table that one copy looks at, so that it holds the lcore for microseconds. */
+#define SNAPSHOT_NB_SCANNED 256
 
 /** State and counters of a port. */
 struct snapshot_port {
@@ -50,11 +53,22 @@ struct snapshot_conn {
 	uint32_t local_port; /**< the guest's */
 	uint32_t peer_cid;
 	uint32_t peer_port;
-	uint32_t rx_cnt;   /**< payload bytes from the guest, modulo 2^32 */
-	uint32_t tx_cnt;   /**< payload bytes for the guest, modulo 2^32 */
-	uint32_t backlog;  /**< bytes that the host program's socket did not take */
-	const char *type;  /**< "stream" or "seqpacket"; constant */
-	const char *state; /**< see conn_state_name(); constant */
+	uint32_t serial;      /**< tells a connection from an earlier one of the same addresses */
+	uint32_t tx_accepted; /**< payload bytes taken for the guest, modulo 2^32 */
+	uint32_t backlog;     /**< bytes that the host program's socket did not take */
+	uint32_t credit_from_guest; /**< bytes that the guest may send, as far as it knows */
+	uint32_t credit_to_guest;   /**< bytes that the guest has room for, as far as known */
+	uint64_t rx_bytes;          /**< payload from the guest */
+	uint64_t tx_bytes;          /**< payload written to the guest */
+	uint64_t rx_packets;        /**< packets with payload from the guest */
+	uint64_t tx_packets;        /**< packets with payload written to the guest */
+	uint64_t age_ms;            /**< since the connection began */
+	uint64_t idle_ms;           /**< since payload moved last, or since it began */
+	pid_t pid;                  /**< of the host program; 0: a guest, or not known */
+	uid_t uid;                  /**< of the host program */
+	const char *type;           /**< "stream" or "seqpacket"; constant */
+	const char *state;          /**< see conn_state_name(); constant */
+	const char *waits;          /**< what it waits for, or "nothing"; constant */
 };
 
 /** A page of a port's connections. */
@@ -80,7 +94,7 @@ void snapshot_port(struct port *port, struct snapshot_port *out);
  * Copy a page of a port's connections.
  * @param start 0 for the first page, else snapshot_conns.next of the page before. Connections that
  * open or close between two pages may be missing.
- * @param out filled.
+ * @param out filled. A page may be empty although others follow: see SNAPSHOT_NB_SCANNED.
  */
 void snapshot_conns(struct port *port, uint32_t start, struct snapshot_conns *out);
 

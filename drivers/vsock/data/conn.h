@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
+#include <sys/types.h>
 
 #include "data/chunk.h"
 #include "data/pkt.h"
@@ -60,6 +61,8 @@ struct conn_host {
 	bool polled;        /* the socket is in the epoll instance */
 	bool epoll_out;     /* EPOLLOUT is requested */
 	bool shut;          /* the program does not read any more (EPIPE) */
+	pid_t pid;          /* of the program, or of the one that made the listener; 0: not known */
+	uid_t uid;          /* its user */
 };
 
 /** The other guest's end. The port is named by id and generation, because it can be removed. */
@@ -96,14 +99,17 @@ struct conn {
 	uint32_t guest_buf_alloc_max; /* the largest so far; checks of senders use this one */
 	uint32_t guest_fwd_cnt;
 	uint32_t tx_cnt;          /* bytes accepted for the guest (guest peer) or written (host) */
-	uint32_t sent_cnt;        /* payload bytes written to the guest */
-	uint32_t turn_cnt;        /* sent_cnt when its turn began */
+	uint32_t turn_cnt;        /* sent_cnt when its turn began, modulo 2^32 */
+	uint64_t sent_cnt;        /* payload bytes written to the guest */
+	uint64_t tx_packets;      /* packets with payload written to the guest */
 	struct pkt_window window; /* packets that wait for the guest's reader */
 	/* For headers to the guest: the window of the host side, or the other guest's. */
 	uint32_t buf_alloc;
 	uint32_t fwd_cnt;
 	uint32_t fwd_cnt_told;
-	uint32_t rx_cnt; /* payload bytes from the guest */
+	uint64_t rx_cnt;     /* payload bytes from the guest */
+	uint64_t rx_packets; /* packets with payload from the guest */
+	uint64_t used_tsc;   /* TSC of the iteration that moved payload last; 0: none yet */
 
 	struct port *port;
 	struct pkt_list data; /* for the guest, in order */
@@ -115,6 +121,7 @@ struct conn {
 
 	TAILQ_ENTRY(conn) timer_entry;
 	uint64_t deadline_ms;
+	uint64_t begun_tsc; /* TSC of the iteration that made the entry */
 };
 _Static_assert(offsetof(struct conn, peer) + sizeof(struct conn_peer) <= 4 * RTE_CACHE_LINE_SIZE,
 	"a packet between guests touches four lines of each end");

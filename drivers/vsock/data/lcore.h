@@ -56,6 +56,8 @@ struct inbox_msg {
 	uint32_t buf_alloc; /* bytes that the socket can hold */
 	uint16_t conn_type; /* enum wire_type */
 	uint16_t reason;    /* enum drop_reason */
+	pid_t pid;          /* of the host program; 0: not known */
+	uid_t uid;
 	union {
 		struct host_job *job;
 		struct ctl_request *request;

@@ -27,6 +27,7 @@ new_conn(struct lcore *lc, struct port *port, uint32_t local_port, uint32_t peer
 	if (c == NULL)
 		return NULL;
 	conn_init(c, port, lcore_serial(lc), type, request);
+	c->begun_tsc = lc->now;
 	c->is_host = true;
 	c->buf_alloc = port->conf.buf_alloc;
 	c->host.fd = -1;
@@ -90,6 +91,8 @@ host_conn_connected(struct lcore *lc, const struct inbox_msg *msg)
 		return;
 	}
 	c->host.fd = msg->fd;
+	c->host.pid = msg->pid;
+	c->host.uid = msg->uid;
 	if (c->type == WIRE_TYPE_SEQPACKET)
 		c->buf_alloc = RTE_MIN(c->buf_alloc, msg->buf_alloc);
 	if (conn_sock_watch(lc, c) != 0) {
@@ -133,6 +136,8 @@ connect_to_guest(
 	if (c == NULL)
 		return DROP_CONN_LIMIT;
 	c->host.fd = msg->fd;
+	c->host.pid = msg->pid;
+	c->host.uid = msg->uid;
 	if (c->type == WIRE_TYPE_SEQPACKET)
 		c->buf_alloc = RTE_MIN(c->buf_alloc, msg->buf_alloc);
 	if (conn_sock_watch(lc, c) != 0) {

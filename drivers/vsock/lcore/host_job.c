@@ -138,6 +138,7 @@ do_connect(struct host_job *job)
 		msg = answer(job, INBOX_HOST_CONNECTED);
 		msg.fd = job->fd;
 		msg.buf_alloc = sndbuf_len;
+		unix_sock_peer(job->fd, &msg.pid, &msg.uid);
 		lcore_msg_post(job->lc, &msg);
 		return;
 	}

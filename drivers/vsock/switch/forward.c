@@ -205,6 +205,7 @@ arrive_request(struct lcore *lc, struct port *port, const struct pkt *p)
 	if (c == NULL)
 		return DROP_CONN_LIMIT;
 	conn_init(c, port, lcore_serial(lc), hdr->type, NULL);
+	c->begun_tsc = lc->now;
 	c->ctl = CONN_CTL_REQUEST;
 	c->peer.port_id = p->src_port_id;
 	c->peer.port_gen = p->src_port_gen;

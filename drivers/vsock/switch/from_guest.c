@@ -86,6 +86,7 @@ create(struct lcore *lc, struct port *port, const struct wire_hdr *hdr)
 		goto refuse;
 	}
 	conn_init(c, port, lcore_serial(lc), hdr->type, hdr);
+	c->begun_tsc = lc->now;
 	c->peer = peer;
 	conn_timer_set(lc, c, CONN_TIMER_CONNECT);
 	forward_msg(lc, c, hdr);
@@ -116,6 +117,8 @@ static enum chain_next
 data(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr, const struct vq_chain *chain)
 {
 	c->rx_cnt += hdr->len;
+	c->rx_packets++;
+	c->used_tsc = lc->now;
 	if (!c->is_host)
 		return data_to_guest(lc, c, hdr, chain);
 	if (!credit_respected(c->buf_alloc, c->rx_cnt, c->fwd_cnt)) {
