@@ -11,11 +11,13 @@ import argparse
 import json
 import os
 import re
-import socket
 import sys
 import time
 
-PAGE_LEN = 32
+HERE = os.path.dirname(os.path.realpath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "share", "dpdk-vsockd")]
+import vsockd_telemetry  # noqa: E402
+
 RATES = (
     ("started", "start/s"),
     ("completed", "done/s"),
@@ -25,41 +27,6 @@ RATES = (
     ("mayday", "mayday/s"),
     ("rescued", "resc/s"),
 )
-
-
-class Telemetry:
-    """DPDK's telemetry socket, version 2."""
-
-    def __init__(self, path):
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.sock.settimeout(10)
-        self.sock.connect(path)
-        info = json.loads(self.sock.recv(1024))
-        self.max_len = info["max_output_len"]
-
-    def ask(self, command):
-        """The answer to one command."""
-        self.sock.send(command.encode())
-        answer = json.loads(self.sock.recv(self.max_len))
-        return answer[command.split(",")[0]]
-
-    def ask_all(self, command):
-        """All pages of a list."""
-        result = []
-        while True:
-            page = self.ask(f"{command},{len(result)}") or {}
-            result += [page[key] for key in sorted(page, key=int)]
-            if len(page) < PAGE_LEN:
-                return result
-
-
-def socket_path(prefix):
-    """Where a process with this --file-prefix has its telemetry."""
-    base = "/var/run"
-    if os.getuid() != 0:
-        base = os.environ.get("XDG_RUNTIME_DIR", "/tmp")
-    base = os.environ.get("RUNTIME_DIRECTORY", base)
-    return os.path.join(base, "dpdk", prefix, "dpdk_telemetry.v2")
 
 
 def by_name(wqs):
@@ -118,12 +85,12 @@ def matching(wqs, patterns):
 
 def watch(telemetry, args, out):
     """Rates, every interval."""
-    before = by_name(matching(telemetry.ask_all("/wq/list"), args.workqueue))
+    before = by_name(matching(telemetry.numbered("/wq/list"), args.workqueue))
     then = time.monotonic()
     left = args.count
     while left is None or left > 0:
         time.sleep(args.interval)
-        after = by_name(matching(telemetry.ask_all("/wq/list"), args.workqueue))
+        after = by_name(matching(telemetry.numbered("/wq/list"), args.workqueue))
         now = time.monotonic()
         table = rates(before, after, now - then)
         if args.json:
@@ -138,8 +105,7 @@ def watch(telemetry, args, out):
 def parse(argv):
     """Command line."""
     parser = argparse.ArgumentParser(description="workqueues of a running dpdk-vsockd")
-    parser.add_argument("-f", "--file-prefix", default="rte", help="of the process; default rte")
-    parser.add_argument("-s", "--socket", help="telemetry socket, instead of --file-prefix")
+    vsockd_telemetry.add_arguments(parser)
     parser.add_argument("-i", "--interval", type=float, default=1.0, help="seconds")
     parser.add_argument("-n", "--count", type=int, help="how often; default: for ever")
     parser.add_argument("-j", "--json", action="store_true", help="one JSON object a time")
@@ -155,21 +121,20 @@ def parse(argv):
 def main(argv):
     """Returns the exit status."""
     args = parse(argv)
-    path = args.socket or socket_path(args.file_prefix)
     try:
-        telemetry = Telemetry(path)
+        telemetry = vsockd_telemetry.connect(args.socket, args.file_prefix)
         if not args.pools and not args.workers:
             watch(telemetry, args, sys.stdout)
         for wanted, command in ((args.pools, "/wq/pools"), (args.workers, "/wq/workers")):
             if not wanted:
                 continue
-            rows = telemetry.ask_all(command)
+            rows = telemetry.numbered(command)
             if args.json:
                 print(json.dumps(rows))
             else:
                 print_rows(rows, sys.stdout)
-    except (OSError, KeyError, ValueError) as error:
-        print(f"dpdk-wq-monitor: {path}: {error}", file=sys.stderr)
+    except (vsockd_telemetry.TelemetryError, KeyError) as error:
+        print(f"dpdk-wq-monitor: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         pass

@@ -137,6 +137,7 @@ direct_send(
 			direct_close(lc, to->port);
 	}
 	to->tx_cnt += done;
+	to->used_tsc = lc->now;
 	to->port->stats.guest_copied_bytes += done;
 	to->port->stats.guest_payload_bytes += done;
 	return done;

@@ -63,7 +63,6 @@ rx_buf_put(struct port *port, struct conn *c, const struct vq_chain *chain, uint
 	if (len > 0) {
 		c->sent_cnt += len;
 		c->tx_packets++;
-		c->used_tsc = port->lcore->now;
 		pkt_window_sent(&c->window, c->sent_cnt, c->guest_buf_alloc);
 	}
 	c->fwd_cnt_told = c->fwd_cnt;

@@ -80,6 +80,7 @@ window_close(struct lcore *lc, struct conn *c, const struct window *w, uint32_t 
 	unsigned int i;
 
 	c->tx_cnt += n;
+	c->used_tsc = lc->now;
 	for (i = 0; i < w->nb_chains && n > 0; i++) {
 		const struct vq_chain *chain = &lc->chains[i];
 		uint32_t len = RTE_MIN(n, payload_room(chain));

@@ -50,7 +50,7 @@ absorb_credit(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr)
 	if (credit_free(c->guest_buf_alloc, c->tx_cnt, c->guest_fwd_cnt) == 0 ||
 		conn_turn_room(c) == 0)
 		return;
-	if (!conn_turn_sender_waits(c)) {
+	if (c->credit_asked && !conn_turn_sender_waits(c)) {
 		c->credit_asked = false;
 		c->nb_asked = 0;
 	}

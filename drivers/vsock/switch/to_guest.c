@@ -56,6 +56,7 @@ copy_out(struct lcore *lc, struct conn *c, struct pkt *p, const struct vq_chain 
 			p->payload_off + p->off, len);
 	RTE_VERIFY(n == len); /* lengths were checked when the chains were popped */
 	loan_consume(lc, c, p, n);
+	c->used_tsc = lc->now;
 	if (c->is_host) {
 		c->tx_cnt += n;
 	} else {
