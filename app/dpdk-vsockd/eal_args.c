@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -341,4 +342,19 @@ eal_args_make(
 		return -ENOMEM;
 	memcpy(out->argv, out->strings, ((size_t)out->argc + 1) * sizeof(*out->argv));
 	return 0;
+}
+
+void
+eal_args_share_runtime(const struct eal_args *args)
+{
+	const mode_t mask = umask(0);
+	char path[256];
+
+	umask(mask);
+	if ((mask & S_IWGRP) != 0)
+		return;
+	runtime_path(path, sizeof(path), args->prefix, "..");
+	(void)!chmod(path, S_IRWXU | S_IRGRP | S_IXGRP);
+	runtime_path(path, sizeof(path), args->prefix, ".");
+	(void)!chmod(path, S_IRWXU | S_IRGRP | S_IXGRP);
 }

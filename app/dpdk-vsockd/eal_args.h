@@ -39,6 +39,13 @@ struct eal_args {
 int eal_args_make(
 	int argc, char *const *argv, bool spin, const cpu_set_t *allowed, struct eal_args *out);
 
+/**
+ * Let the group search the folder of EAL's files, if the umask lets it use new sockets. EAL makes
+ * the folder for its user alone, so that the group could not reach telemetry.
+ * Context: main, after rte_eal_init().
+ */
+void eal_args_share_runtime(const struct eal_args *args);
+
 /** Free the arguments. Context: main, after rte_eal_cleanup(), because EAL refers to them. */
 void eal_args_free(struct eal_args *args);
 

@@ -372,6 +372,7 @@ main(int argc, char **argv)
 		ret = start_eal(&d);
 	}
 	if (ret == 0) {
+		eal_args_share_runtime(&d.eal);
 		ret = options_slow_cpus(&d.opts, &d.allowed, &d.slow_cpus);
 		if (ret == 0 && vdev_log_failed() > 0)
 			ret = -EINVAL;

@@ -80,6 +80,17 @@ choose_lcores(struct vsock_conf *conf)
 	return 0;
 }
 
+/* EAL loads the driver as a plugin, which a package may have left out. */
+static bool
+has_ring_driver(void)
+{
+	for (uint32_t i = 0; i < rte_mempool_ops_table.num_ops; i++) {
+		if (strcmp(rte_mempool_ops_table.ops[i].name, "ring_mp_mc") == 0)
+			return true;
+	}
+	return false;
+}
+
 static int
 create_lcores(struct vsock_switch *sw)
 {
@@ -98,7 +109,12 @@ create_lcores(struct vsock_switch *sw)
 	/* Create the pool last: it can be smaller, and the data of the lcores cannot. */
 	snprintf(name, sizeof(name), "vsock%u_chunks", sw->id);
 	ret = chunk_pool_create(&sw->chunks, name);
-	return ret == 0 ? 0 : failed("no memory for the packet pool (see -m)", ret);
+	if (ret == 0)
+		return 0;
+	if (!has_ring_driver())
+		return failed(
+			"DPDK's mempool driver \"ring\" is missing (install its package)", ret);
+	return failed("no memory for the packet pool (see -m)", ret);
 }
 
 static int
