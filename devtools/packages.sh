@@ -15,7 +15,7 @@ declare -A package_groups=(
 	[test]='python3-pytest spin strace valgrind libglib2.0-dev libuv1-dev gnuplot-nox util-linux
 		procps'
 	[guest]='qemu-system-x86 seabios busybox-static lz4 zstd xz-utils kmod cpio'
-	[deb]='debhelper dpkg-dev fakeroot'
+	[deb]='build-essential debhelper dpkg-dev fakeroot'
 	[lintian]='lintian'
 	[chroot]='debootstrap debian-archive-keyring'
 )
