@@ -13,12 +13,22 @@ SWITCH = "gcc:unit gcc:system asan:unit asan:system guest:guest"
 # "test_" and suffix. The part style always runs.
 TABLE = (
     ("doc/workqueue.md", "gcc:unit:test_wq_doc"),
-    ("*.md doc/* LICENSE", ""),
+    ("doc/man/* config/completion/*", "gcc:system:system_install"),
+    ("*.md doc/* LICENSE", "gcc:system:system_docs"),
+    ("debian/* test/service/* devtools/deb.sh devtools/systemd-image.sh", "gcc:service"),
+    ("devtools/chroot.sh", "gcc:service"),
+    ("config/dpdk-vsockd.* config/*.conf", "gcc:service gcc:system:system_install"),
+    ("config/grafana/*", "gcc:system:system_tools"),
     ("devtools/bench*", "gcc:system:bench"),
     ("devtools/guest-image.sh", "guest:guest"),
     ("devtools/demo*", ""),
     ("devtools/* test/devtools/* .ci/* .gitignore", "gcc:unit:devtools_*"),
-    ("usertools/*", "gcc:unit:test_wq_monitor"),
+    ("usertools/dpdk-wq-monitor.py", "gcc:unit:test_wq_monitor gcc:system:system_install"),
+    (
+        "usertools/*",
+        "gcc:unit:test_wq_monitor gcc:system:system_tools gcc:system:system_install"
+        " guest:guest:guest_replug",
+    ),
     ("test/unit/test_*.c", "gcc:unit:{} asan:unit:{}"),
     ("test/unit/*", "gcc:unit asan:unit"),
     ("test/system/test_*.py", "gcc:system:system_{} asan:system:system_{}"),

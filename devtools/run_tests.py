@@ -29,7 +29,7 @@ ROOT = builds.ROOT
 PARTS = test_options.PARTS
 DEFAULT_SUITES = {"gcc": ["unit", "system"], "asan": ["unit", "system"], "guest": ["guest"]}
 FULL_SUITES = {
-    "gcc": ["unit", "model", "system", "stress"],
+    "gcc": ["unit", "model", "system", "stress", "service"],
     "clang": ["unit"],
     "asan": ["unit", "system", "stress"],
     "tsan": ["unit", "system", "stress"],
@@ -44,7 +44,7 @@ TIMEOUT_FACTOR = {"gcc": 3, "clang": 3, "asan": 6, "tsan": 6}
 BUILD_LIMIT_S = 1800
 FUZZ_SPARE_S = 300  # for a fuzz target to start and to end
 # The CPUs that one test uses (measured: CPU seconds by seconds), where not 1.
-WEIGHTS = {"unit": 0.7, "system": 0.4, "guest": 0.7, "model": 1, "stress": 1}
+WEIGHTS = {"unit": 0.7, "system": 0.4, "guest": 0.7, "model": 1, "stress": 1, "service": 1.5}
 # The longest tests start first.
 LONG = ("system_credit", "system_switch", "system_close", "system_chains", "pktgen", "vhost_glue")
 # The tests that measure time, by shell patterns.

@@ -94,7 +94,7 @@ run_service() {
 }
 
 run_inside() {
-	local before
+	local before after
 	trap unmount_all EXIT
 	trap 'exit 130' INT TERM
 	build_packages
@@ -112,7 +112,9 @@ run_inside() {
 	run_service || die "the daemon does not serve"
 	in_chroot "$bare" apt-get -q -y purge dpdk-vsockd dpdk-vsockd-tools >>"$dir/apt.log" 2>&1 ||
 		die "purge: $dir/apt.log"
-	if ! diff <(echo "$before") <(files_of); then
+	after=$(files_of)
+	if [ "$before" != "$after" ]; then
+		diff <(echo "$before") <(echo "$after")
 		die "purge leaves files"
 	fi
 	say "purged: nothing is left"

@@ -18,7 +18,8 @@ the AddressSanitizer build with unit and system tests.
 EPILOG = f"""\
 parts:
   style   format, headers, files, layers, ...: devtools/check-*.sh
-  gcc     release build; unit, system; --full adds stress and model (the models of lib/wq)
+  gcc     release build; unit, system; --full adds stress, model (the models of lib/wq) and service
+          (the packages in a Debian guest with systemd; needs root)
   clang   build, warnings are errors; unit
   asan    AddressSanitizer and UBSan; unit, system; --full adds stress
   tsan    ThreadSanitizer; unit, system, stress

@@ -63,8 +63,8 @@ def test_source_selects_its_tests():
     assert {"gcc:unit", "gcc:system", "asan:system", "fuzz"} <= set(words)
 
 
-def test_document_selects_no_test():
-    assert affected.tests_of("doc/design.md") == []
+def test_document_selects_the_test_of_documents():
+    assert affected.tests_of("doc/design.md") == ["gcc:system:system_docs"]
 
 
 def test_selection(tmp_path):
