@@ -1,15 +1,36 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Two real Linux guests and this host talk through dpdk-vsockd: installs what is missing, builds,
-# fetches the guests' kernels, runs the exchange and shows the figures. No KVM, no huge pages, no
-# kernel module and nothing left behind but build/ and the kernels in the cache.
-#
-#   demo.sh [BUILD-DIR]         default: build
 set -u -o pipefail
+
+usage() {
+	cat <<'USAGE'
+Usage: devtools/demo.sh [OPTION]...
+Two Linux guests and this host talk through dpdk-vsockd. The script installs missing packages, builds
+the daemon, fetches the kernels of the guests, runs the exchange and explains the figures. It needs
+neither KVM nor huge pages. It leaves behind the build and the kernels in the cache.
+
+  --shell        leave the guests up, and show commands to try
+  --build DIR    folder of the build (default: build)
+  -h, --help
+USAGE
+}
 
 cd "$(dirname "$0")/.." || exit 1
 start=$(date +%s.%N)
-build=${1:-build}
+build=build
+options=()
+while [ $# -gt 0 ]; do
+	case $1 in
+	--shell) options+=(--shell); shift ;;
+	--build)
+		[ $# -ge 2 ] || { echo "demo.sh: $1 needs a value" >&2; exit 2; }
+		build=$2
+		shift 2
+		;;
+	-h | --help) usage; exit 0 ;;
+	*) echo "demo.sh: unknown option $1" >&2; usage >&2; exit 2 ;;
+	esac
+done
 
 . devtools/packages.sh
 
@@ -19,7 +40,7 @@ fail()
 	exit 1
 }
 
-# Runs a command quietly; shows what it said only when it fails.
+# Run a command, and show its output only if it fails.
 quietly()
 {
 	local what=$1
@@ -43,9 +64,9 @@ if [ ! -e "$build/build.ninja" ]; then
 fi
 quietly "the build of the daemon" ninja -C "$build" app/dpdk-vsockd/dpdk-vsockd
 
-echo "preparing the guests"
+echo "preparing the kernels of the guests (the first time they are downloaded, about 100 MB)"
 image=$(devtools/guest-image.sh old new) || fail "no image for the guests"
 
 export PYTHONPATH=$PWD/test:$PWD/test/guest PYTHONDONTWRITEBYTECODE=1
 exec /usr/bin/python3 devtools/demo/demo.py --vsockd "$build/app/dpdk-vsockd/dpdk-vsockd" \
-	--image "$image" --start "$start"
+	--image "$image" --start "$start" "${options[@]}"

@@ -87,29 +87,67 @@ def refusal(lab):
     )
 
 
-def show(value, indent):
-    """One telemetry answer as text; what is zero is left out."""
-    for key, item in value.items():
-        if isinstance(item, dict):
-            print(f"{indent}{key}:")
-            show(item, indent + "  ")
-        elif item not in (0, "", [], None):
-            print(f"{indent}{key:<28} {item}")
+def reading(lab):
+    """The counters, as sentences."""
+    stats = lab.daemon.telemetry("/vsock/stats")
+    mib = (stats["from_guest_bytes"] + stats["to_guest_bytes"]) / (1 << 20)
+    packets = stats["from_guest_packets"] + stats["to_guest_packets"]
+    notified = stats["to_guest_notifications"] + stats["from_guest_notifications"]
+    calls = stats["host_send_calls"] + stats["host_recv_calls"]
+    print("\nWhat the counters say (dpdk-telemetry.py: /vsock/stats):")
+    print(f"  {mib:.0f} MiB in {packets} packets went through the switch, in both directions.")
+    if stats["guest_payload_bytes"]:
+        copies = stats["guest_copied_bytes"] / stats["guest_payload_bytes"]
+        print(f"  Between guests each byte was copied {copies:.2f} times.")
+    print(f"  Host programs cost {calls} system calls, {calls / packets:.2f} for each packet.")
+    print(f"  The guests got {notified} interrupts, {notified / packets:.2f} for each packet.")
+    print(f"  {stats['conns_opened']} ends of connections were opened; {stats['conns']} are left.")
+    drops = {name: count for name, count in stats["drops"].items() if count}
+    check(set(drops) <= {"host_refused"}, f"something was dropped: {drops}")
+    print(f"  Refused, dropped or reset: {drops}. That is the port without a listener above.")
+    print("The guests are emulated without KVM, so the speed is the emulator's, not the daemon's.")
 
 
-def statistics(lab):
-    for i, port in enumerate(lab.ports):
-        answer = lab.daemon.telemetry(f"/vsock/port,vsock_vhost{i}")
-        check(answer.get("cid") == port.cid, f"/vsock/port,vsock_vhost{i} is not CID {port.cid}")
-        print(f"\nStatistics of vsock_vhost{i} (/vsock/port,vsock_vhost{i}):")
-        show(answer, "  ")
-    print("\nStatistics of the switch (/vsock/stats):")
-    show(lab.daemon.telemetry("/vsock/stats"), "  ")
+def prompt(lab):
+    """Lines that the user types run in a guest, until the end of the input."""
+    port = 7000
+    for guest in (lab.a, lab.b):
+        guest.spawn("socket stream", f"listen {port}", "serve 1000000").step("listen")
+    uds = lab.daemon.uds[lab.a.cid]
+    telemetry = lab.daemon.telemetry_path()
+    print(
+        f"""
+The guests are up. Each has a server on port {port} that echoes. Try in another terminal:
+  usertools/dpdk-vsock-top.py -s {telemetry}
+  echo hello | usertools/dpdk-vsock-connect.py {uds} {port}
+  usertools/dpdk-vsock-connect.py --listen tcp:127.0.0.1:0 {uds} {port}
+  usertools/dpdk-vsock-exporter.py -s {telemetry} --once
+Here, "a COMMAND" and "b COMMAND" run a shell command in a guest, such as "a dmesg"; q ends.""",
+        flush=True,
+    )
+    while True:
+        try:
+            line = input("demo> ").strip()
+        except EOFError:
+            return
+        if line in ("q", "quit", "exit"):
+            return
+        name, _, command = line.partition(" ")
+        if name not in ("a", "b") or not command:
+            print('write "a COMMAND", "b COMMAND" or q')
+            continue
+        try:
+            print(getattr(lab, name).shell(command))
+        except StepFailed as error:
+            print(str(error).splitlines()[0])
 
 
-def demo(lab):
+def demo(lab, shell):
+    print("booting two guests in QEMU; without KVM this takes 10 to 60 seconds", flush=True)
+    begin = time.monotonic()
     lab.start()
-    print("dpdk-vsockd " + " ".join(lab.daemon.command()[1:]))
+    print(f"both are up after {time.monotonic() - begin:.0f} s; the daemon was started with")
+    print("  dpdk-vsockd " + " ".join(lab.daemon.command()[1:]))
     for name, guest in (("A", lab.a), ("B", lab.b)):
         cid = guest.run("cid")["cid"]["cid"]
         check(cid == guest.cid, f"guest {name} has CID {cid}")
@@ -126,7 +164,9 @@ def demo(lab):
     exchange("the host asks a server in guest B", lab, "host", "b", "seqpacket", "32K")
     exchange("guest A talks to guest B", lab, "a", "b", "seqpacket", "32K")
     refusal(lab)
-    statistics(lab)
+    reading(lab)
+    if shell:
+        prompt(lab)
 
     status, seconds = lab.daemon.stop()
     check(status == 0, f"the daemon ended with status {status} after SIGTERM")
@@ -138,12 +178,13 @@ def main():
     parser.add_argument("--vsockd", required=True, help="the binary of the daemon")
     parser.add_argument("--image", required=True, help="what guest-image.sh has made")
     parser.add_argument("--start", type=float, default=time.time(), help="when it all began")
+    parser.add_argument("--shell", action="store_true", help="leave the guests up")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     workdir = tempfile.mkdtemp(prefix="vsockd-demo-")
     lab = Lab(args.vsockd, args.image, ("old", "new"), workdir)
     try:
-        demo(lab)
+        demo(lab, args.shell)
     except (DemoError, DaemonError, PartyError, StepFailed, OSError, KeyError) as e:
         if lab.daemon is not None:
             print(lab.logs(), file=sys.stderr)

@@ -3,7 +3,6 @@
 
 import os
 import re
-import sys
 
 import pytest
 
@@ -118,7 +117,3 @@ def test_limits():
         ("CONNECT_BACKLOG_MS", "stayed full for {} s"),
     ):
         assert phrase.format(int(limits[name]) // 1000) in telemetry, name
-
-
-if __name__ == "__main__":
-    sys.exit(pytest.main(sys.argv))

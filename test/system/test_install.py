@@ -71,6 +71,7 @@ def test_files(prefix):
         "share/dpdk-vsockd/grafana/dpdk-vsockd.json",
         "share/doc/dpdk-vsockd/README.md",
         "share/doc/dpdk-vsockd/LICENSE",
+        "share/doc/dpdk-vsockd/telemetry.md",
         *(f"share/man/{page}" for page in PAGES.values()),
         *(f"share/bash-completion/completions/{command}" for command in COMMANDS),
     ):
