@@ -11,10 +11,12 @@ set -eu -o pipefail
 usage()
 {
 	cat <<END
-usage: guest-image.sh [--dir DIR] [--refresh] [KERNEL...]
-  KERNEL     old, new or latest; default: old new
-  --dir      where to; default: \$XDG_CACHE_HOME/dpdk-vsockd/guest
-  --refresh  download the kernels again
+usage: guest-image.sh [--dir DIR] [--refresh] [--selftests] [KERNEL...]
+  KERNEL       old, new or latest; default: old new
+  --dir        where to; default: \$XDG_CACHE_HOME/dpdk-vsockd/guest
+  --refresh    download the kernels again
+  --selftests  also make <dir>/selftests.cpio, with the vsock tests of the newest kernel's source
+               (a download of 170 MB, once)
 END
 }
 
@@ -33,12 +35,14 @@ here=$(cd "$(dirname "$0")" && pwd)
 agent_src=$(cd "$here/../test/guest" && pwd)
 dir=${XDG_CACHE_HOME:-$HOME/.cache}/dpdk-vsockd/guest
 refresh=no
+selftests=no
 kernels=
 
 while [ $# -gt 0 ]; do
 	case $1 in
 	--dir) [ $# -ge 2 ] || die "--dir wants a folder"; dir=$2; shift ;;
 	--refresh) refresh=yes ;;
+	--selftests) selftests=yes ;;
 	-h | --help) usage; exit 0 ;;
 	old | new | latest) kernels="$kernels $1" ;;
 	*) usage >&2; die "unknown argument '$1'" ;;
@@ -159,6 +163,7 @@ get_kernel()
 		esac
 	done
 	[ -e "$new/modules/vmw_vsock_virtio_transport.ko" ] || die "$1: the kernel has no vsock"
+	echo "$modules $modules_extra" >"$new/wanted"
 	rm -rf "$root" "${dir:?}/$1"
 	mv "$new" "$dir/$1"
 }
@@ -166,7 +171,7 @@ get_kernel()
 # In the order to load them; the extra ones are loaded by the tests that want them.
 modules="virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci vsock
 	vmw_vsock_virtio_transport_common vmw_vsock_virtio_transport"
-modules_extra="vsock_loopback vsock_diag"
+modules_extra="vsock_loopback vsock_diag failover net_failover virtio_net"
 
 build_agent()
 {
@@ -192,10 +197,36 @@ build_initramfs()
 	mv "$work/initramfs" "$dir/$1/initramfs"
 }
 
+# vsock_test of tools/testing/vsock, static, in an archive that can follow an initramfs.
+build_selftests()
+{
+	local package source=$work/source tree=$work/selftests
+
+	apt_setup trixie-backports
+	package=$(apt-cache "${apt_options[@]}" depends linux-source |
+		sed -n 's/^ *Depends: \(linux-source-[0-9.]*\)$/\1/p')
+	[ -n "$package" ] || die "no source of Linux in trixie-backports"
+	say "selftests: downloading $package"
+	mkdir -p "$source" "$tree/bin"
+	(cd "$source" && apt-get "${apt_options[@]}" download "$package") >"$work/log" 2>&1 ||
+		{ cat "$work/log" >&2; die "$package: download failed"; }
+	dpkg --fsys-tarfile "$source"/*.deb | tar -xOf - --wildcards '*.tar.xz' |
+		tar -xJf - -C "$source" --strip-components=1 --wildcards '*/tools/testing/vsock/*' \
+			'*/tools/include/*'
+	(cd "$source/tools/testing/vsock" && ${CC:-cc} -static -s -O2 -D_GNU_SOURCE -w \
+		-fno-strict-aliasing -U_FORTIFY_SOURCE -I. -I../../include -o "$tree/bin/vsock_test" \
+		vsock_test.c vsock_test_zerocopy.c timeout.c control.c util.c msg_zerocopy_common.c \
+		-lpthread) >"$work/log" 2>&1 || { cat "$work/log" >&2; die "vsock_test: build failed"; }
+	(cd "$tree" && find . -type f | cpio -o -H newc --quiet -R 0:0) >"$work/selftests.cpio"
+	mv "$work/selftests.cpio" "$dir/selftests.cpio"
+	rm -rf "$source"
+}
+
 busybox=$(command -v busybox) || die "busybox-static is not installed"
 agent_sum=$(cat "$0" "$agent_src"/agent*.[ch] "$busybox" | sha256sum | cut -d ' ' -f 1)
 for kernel in $kernels; do
-	if [ $refresh = yes ] || [ ! -e "$dir/$kernel/vmlinux" ]; then
+	if [ $refresh = yes ] || [ ! -e "$dir/$kernel/vmlinux" ] ||
+		[ "$(cat "$dir/$kernel/wanted" 2>/dev/null)" != "$modules $modules_extra" ]; then
 		get_kernel "$kernel"
 	fi
 	if [ "$(cat "$dir/$kernel/stamp" 2>/dev/null)" != "$agent_sum" ] ||
@@ -206,4 +237,7 @@ for kernel in $kernels; do
 	fi
 	say "$kernel: Linux $(cat "$dir/$kernel/release")"
 done
+if [ $selftests = yes ] && { [ $refresh = yes ] || [ ! -e "$dir/selftests.cpio" ]; }; then
+	build_selftests
+fi
 echo "$dir"
