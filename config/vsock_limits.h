@@ -137,6 +137,8 @@
 /** Log lines of one kind that guests and host programs can cause, in LIMIT_LOG_PERIOD_MS. */
 #define LIMIT_LOG_NB_LINES  5u
 #define LIMIT_LOG_PERIOD_MS 10000u
+/** As above, for debug lines about connections of one lcore. */
+#define LIMIT_CONN_LOG_NB_LINES 1000u
 
 /* ---- front ends ---- */
 

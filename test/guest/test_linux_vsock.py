@@ -80,7 +80,7 @@ def listed(guest):
 
 
 def run(server, client, options, timeout):
-    """Run tests: what the client and the server printed. The client does not wait for a listener."""
+    """Run tests: the output of client and server. The client does not wait for a listener."""
     common = f"--control-port={CONTROL_PORT} {options}"
     serving = server.spawn(
         f"sh /bin/vsock_test --mode=server {common} --peer-cid={client.cid} 2>&1; true"

@@ -4,6 +4,7 @@
 import ast
 import json
 import os
+import re
 
 import pytest
 from pylib.daemon import Telemetry, pattern
@@ -354,6 +355,52 @@ def test_top(rig):
     assert abs(moved - 600_000) < 10_000
     assert answer["4"]["rx_bytes_per_s"] == answer["4"]["tx_bytes_per_s"] == 0
     assert set(rig.daemon.telemetry("/vsock/top,1")) == {"interval_ms", "conns", "1"}
+
+
+def conn_lines(rig):
+    """Lines about connections in the log."""
+    return [line for line in rig.daemon.stderr().splitlines() if "vsock: connection " in line]
+
+
+def test_log_of_connections(launch):
+    """With the debug level: a line when a connection opens, and one with the reason of its end."""
+    rig = launch(eal=("-l", "0-1", "--log-level", "vsock:debug"))
+    guest = rig.guest()
+    host, conn = rig.host_to_guest(guest)
+    conn.send(bytes(1000))
+    rig.until(lambda: len(host.rx) == 1000, "data")
+    host.close()
+    rig.until(lambda: conn.closed, "end")
+    conn = rig.guest_to_host(guest)[1]
+    conn.raw(1)  # a second REQUEST: a fault
+    rig.until(lambda: conn.closed, "RST")
+    refused = rig.dial(4711)
+    rig.until(lambda: refused.ended, "refusal")
+    rig.daemon.wait_for(lambda: len(conn_lines(rig)) == 5, "five lines")
+    lines = [line.split("vsock: connection ")[1] for line in conn_lines(rig)]
+    first = rf"3:\d+ to 2:{host.ok}: "
+    assert re.fullmatch(first + rf"opened \(stream, pid {os.getpid()}\)", lines[0])
+    assert re.fullmatch(
+        first + r"ended: closed \(1000 bytes from the guest, 0 to it, \d+ ms\)", lines[1]
+    )
+    assert "opened" in lines[2] and "ended: bad_state" in lines[3]
+    assert "ended: guest_refused" in lines[4]
+
+
+def test_log_of_many_connections(launch):
+    """Its lines are bounded, and nothing is logged at the usual level."""
+    for level, most in (("debug", 1000), ("info", 0)):
+        rig = launch(eal=("-l", "0-1", "--log-level", f"vsock:{level}"))
+        guest = rig.guest()
+        for _ in range(20):
+            hosts = [rig.dial(4711) for _ in range(100)]
+            rig.until(lambda hosts=hosts: all(h.ended for h in hosts), "refusals")
+            for host in hosts:
+                host.close()
+                rig.loop.remove(host)
+        assert guest
+        assert rig.daemon.drops()["guest_refused"] == 2000
+        assert min(most, 1) <= len(conn_lines(rig)) <= most
 
 
 def test_many_ports(launch):

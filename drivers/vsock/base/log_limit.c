@@ -5,7 +5,7 @@
 #include "vsock_limits.h"
 
 bool
-log_limit_take(struct log_limit *limit)
+log_limit_take_of(struct log_limit *limit, uint32_t nb_lines)
 {
 	const uint64_t now = clock_ms();
 	uint64_t since = atomic_load(&limit->since_ms);
@@ -14,9 +14,15 @@ log_limit_take(struct log_limit *limit)
 		atomic_compare_exchange_strong(&limit->since_ms, &since, now)) {
 		uint32_t nb = atomic_exchange(&limit->nb_lines, 0);
 
-		if (nb > LIMIT_LOG_NB_LINES)
-			VSOCK_LOG(WARNING, "%u lines like the next one were left out",
-				nb - LIMIT_LOG_NB_LINES);
+		if (nb > nb_lines)
+			VSOCK_LOG(
+				WARNING, "%u lines like the next one were left out", nb - nb_lines);
 	}
-	return atomic_fetch_add(&limit->nb_lines, 1) < LIMIT_LOG_NB_LINES;
+	return atomic_fetch_add(&limit->nb_lines, 1) < nb_lines;
+}
+
+bool
+log_limit_take(struct log_limit *limit)
+{
+	return log_limit_take_of(limit, LIMIT_LOG_NB_LINES);
 }

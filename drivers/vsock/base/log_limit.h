@@ -25,4 +25,7 @@ struct log_limit {
  */
 bool log_limit_take(struct log_limit *limit);
 
+/** As above, with @p nb_lines lines in the period. */
+bool log_limit_take_of(struct log_limit *limit, uint32_t nb_lines);
+
 #endif

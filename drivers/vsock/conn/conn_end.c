@@ -4,6 +4,7 @@
 #include "conn/conn_turn.h"
 #include "conn/direct.h"
 #include "conn/loan.h"
+#include "lcore/conn_log.h"
 #include "lcore/conn_timer.h"
 
 void
@@ -31,6 +32,7 @@ conn_end_free(struct lcore *lc, struct conn *c)
 {
 	struct port *port = c->port;
 
+	conn_log_ended(lc, c);
 	if (port->open.conn == c)
 		direct_close(lc, port);
 	loan_purge(lc, c);
@@ -57,6 +59,7 @@ void
 conn_end_host(struct lcore *lc, struct conn *c, enum drop_reason reason)
 {
 	c->port->stats.drops[reason]++;
+	c->end_reason = reason;
 	conn_sock_close(lc, c);
 	conn_end_guest_now(lc, c);
 }

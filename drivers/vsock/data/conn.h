@@ -90,9 +90,10 @@ struct conn {
 	bool is_host;
 	bool in_table;
 	bool in_ready;
-	bool credit_asked; /* CREDIT_REQUEST was sent, and no credit came since */
-	uint8_t nb_asked;  /* CREDIT_REQUESTs without an answer */
-	bool request_sent; /* the guest knows the connection: REQUEST was sent or received */
+	bool credit_asked;  /* CREDIT_REQUEST was sent, and no credit came since */
+	uint8_t nb_asked;   /* CREDIT_REQUESTs without an answer */
+	uint8_t end_reason; /* enum drop_reason of the end; DROP_NONE: closed */
+	bool request_sent;  /* the guest knows the connection: REQUEST was sent or received */
 
 	/* From the headers of the guest's packets. */
 	uint32_t guest_buf_alloc;

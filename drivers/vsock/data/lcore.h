@@ -30,6 +30,7 @@
 
 struct host_job;
 struct host_jobs;
+struct conn_log;
 struct lcore;
 struct tick;
 struct vsock_switch;
@@ -156,6 +157,7 @@ struct lcore {
 	struct rte_hash *cids;                /* [L] CID → port id */
 	struct host_job *free_jobs;           /* [L] */
 	struct host_jobs *jobs;               /* [C] lcore/host_job.c */
+	struct conn_log *conn_log;            /* [C] */
 	struct tick *ticks;                   /* [C] lcore/tick.c */
 	struct pkt *pkt_memory;               /* [C] */
 	struct rte_ring *in[LIMIT_NB_LCORES]; /* [C] SPSC, this lcore consumes */

@@ -13,6 +13,7 @@
 #include "host/host_peek.h"
 #include "host/host_recv.h"
 #include "host/host_send.h"
+#include "lcore/conn_log.h"
 #include "lcore/conn_timer.h"
 #include "lcore/host_job.h"
 #include "lcore/lcore_port.h"
@@ -101,6 +102,7 @@ host_conn_connected(struct lcore *lc, const struct inbox_msg *msg)
 	}
 	c->state = CONN_OPEN;
 	c->port->stats.conns_opened++;
+	conn_log_opened(lc, c);
 	c->ctl |= CONN_CTL_RESPONSE;
 	conn_turn_ready(lc, c);
 }

@@ -17,6 +17,7 @@
 #include "data/lcore.h"
 #include "data/vsock_switch.h"
 #include "lcore/host_job.h"
+#include "lcore/conn_log.h"
 #include "lcore/tick.h"
 #include "life/vsock.h"
 #include "loop/lcore_data.h"
@@ -186,6 +187,7 @@ vsock_stop(struct vsock_switch *sw)
 		if (sw->lcores[i] == NULL)
 			continue;
 		tick_stop(sw->lcores[i]);
+		conn_log_stop(sw->lcores[i]);
 		host_job_stop(sw->lcores[i]);
 	}
 	wq_destroy(sw->slow_wq);

@@ -12,6 +12,7 @@
 #include "data/vsock_switch.h"
 #include "lcore/host_job.h"
 #include "lcore/pkt_home.h"
+#include "lcore/conn_log.h"
 #include "lcore/tick.h"
 #include "loop/lcore_data.h"
 
@@ -93,6 +94,8 @@ lcore_data_create(struct vsock_switch *sw, unsigned int index, unsigned int lcor
 		ret = host_job_create(lc, LIMIT_NB_HOST_CONNS_PER_LCORE);
 	if (ret == 0)
 		ret = tick_create(lc);
+	if (ret == 0)
+		ret = conn_log_create(lc);
 	if (ret != 0) {
 		lcore_data_free(lc);
 		return ret;
@@ -106,6 +109,7 @@ lcore_data_free(struct lcore *lc)
 {
 	if (lc == NULL)
 		return;
+	conn_log_free(lc);
 	tick_free(lc);
 	host_job_free(lc);
 	for (unsigned int i = 0; i < LIMIT_NB_LCORES; i++)

@@ -7,6 +7,7 @@
 #include "conn/conn_peer.h"
 #include "conn/conn_turn.h"
 #include "conn/loan.h"
+#include "lcore/conn_log.h"
 #include "lcore/conn_timer.h"
 #include "lcore/lcore_msg.h"
 #include "lcore/lcore_port.h"
@@ -258,6 +259,7 @@ arrive_op(struct lcore *lc, struct conn *c, const struct pkt *p)
 		c->peer.serial = p->conn_serial;
 		c->state = CONN_OPEN;
 		c->port->stats.conns_opened++;
+		conn_log_opened(lc, c);
 		conn_timer_set(lc, c, CONN_TIMER_NONE);
 		c->ctl |= CONN_CTL_RESPONSE;
 		break;

@@ -9,6 +9,7 @@
 #include "host/host_conn.h"
 #include "host/host_recv.h"
 #include "host/host_send.h"
+#include "lcore/conn_log.h"
 #include "lcore/conn_timer.h"
 #include "lcore/lcore_port.h"
 #include "switch/conn_reset.h"
@@ -166,11 +167,19 @@ establish(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr)
 {
 	c->state = CONN_OPEN;
 	c->port->stats.conns_opened++;
+	conn_log_opened(lc, c);
 	conn_timer_set(lc, c, CONN_TIMER_NONE);
 	if (c->is_host)
 		host_conn_established(lc, c);
 	else
 		forward_msg(lc, c, hdr);
+}
+
+static void
+refused(struct port *port, struct conn *c)
+{
+	port->stats.drops[DROP_GUEST_REFUSED]++;
+	c->end_reason = DROP_GUEST_REFUSED;
 }
 
 static enum chain_next
@@ -209,7 +218,7 @@ act(struct lcore *lc, struct port *port, struct conn *c, const struct wire_hdr *
 		break;
 	case CONN_ACT_RESET:
 		if (c->state == CONN_TO_GUEST)
-			port->stats.drops[DROP_GUEST_REFUSED]++;
+			refused(port, c);
 		conn_reset_peer(lc, c);
 		conn_end_free(lc, c);
 		break;
