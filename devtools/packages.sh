@@ -17,6 +17,7 @@ declare -A package_groups=(
 	[guest]='qemu-system-x86 seabios busybox-static lz4 zstd xz-utils kmod cpio'
 	[deb]='build-essential debhelper dpkg-dev fakeroot'
 	[lintian]='lintian'
+	[svg]='python3-pyte'
 	[chroot]='debootstrap debian-archive-keyring'
 )
 
