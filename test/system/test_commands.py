@@ -48,7 +48,7 @@ def commands():
             if language not in ("", "sh"):
                 continue
             for line in re.sub(r"\\\n\s*", "", text).splitlines():
-                line = line.split("  # ")[0].split(" # ")[0].rstrip()
+                line = line.split("  # ")[0].split(" # ")[0].strip()
                 if language == "sh" or PROGRAM.match(line):
                     yield name, line.removeprefix("$ ")
 
