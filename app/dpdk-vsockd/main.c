@@ -222,8 +222,11 @@ run(struct daemon *d)
 	if (ret == 0) {
 		const unsigned int nb_guests = vdev_nb();
 
-		VSOCK_LOG(NOTICE, "ready: %u guest%s; telemetry: dpdk-telemetry.py -f %s",
-			nb_guests, nb_guests == 1 ? "" : "s", d->eal.prefix);
+		VSOCK_LOG(NOTICE,
+			"ready: %u guest%s; telemetry: %s/dpdk_telemetry.v2 (dpdk-vsock-top.py -f "
+			"%s)",
+			nb_guests, nb_guests == 1 ? "" : "s", rte_eal_get_runtime_dir(),
+			d->eal.prefix);
 		if (nb_guests == 0)
 			VSOCK_LOG(WARNING,
 				"there is no guest (add --vdev vsock_vhost0,iface=PATH,cid=N)");

@@ -137,7 +137,7 @@ journal_lines() {
 	[ "$(journal -p err | grep -c 'cid=2: must be')" -ge 1 ] || return 1
 	[ "$(journal -p err | grep -c 'ready')" = 0 ] || return 1
 	starts=$(journal | grep -c '^vsock: ready')
-	[ "$(journal | grep -c 'dpdk-telemetry.py -f')" = "$starts" ]
+	[ "$(journal | grep -c 'dpdk-vsock-top.py -f')" = "$starts" ]
 }
 
 group_can_look() {

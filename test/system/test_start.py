@@ -43,7 +43,7 @@ class Bare(Daemon):
         return {**super().environment(), **self.extra}
 
     def telemetry_path(self):
-        prefix = re.search(r"dpdk-telemetry.py -f (\S+)", self.stderr())
+        prefix = re.search(r"dpdk-vsock-top.py -f ([^\s)]+)", self.stderr())
         folder = self.environment()["RUNTIME_DIRECTORY"]
         return f"{folder}/dpdk/{prefix[1]}/dpdk_telemetry.v2" if prefix else "/nonexistent"
 
@@ -105,8 +105,8 @@ def test_two_side_by_side():
     with started("{guest}") as first:
         with started("{guest}", environment={"RUNTIME_DIRECTORY": first.run_dir}) as second:
             # The files of both lie in the folder of the first.
-            assert "-f vsockd\n" in first.stderr()
-            assert f"-f vsockd-{second.process.pid}\n" in second.stderr()
+            assert "-f vsockd)\n" in first.stderr()
+            assert f"-f vsockd-{second.process.pid})\n" in second.stderr()
             second.stop()
         first.stop()
 
