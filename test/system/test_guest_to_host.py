@@ -101,7 +101,9 @@ def test_not_a_socket_of_the_kind(rig, what, reason):
     try:
         refused_at_once(rig, guest, 83, kind)
         after = rig.daemon.drops()
-        assert {r for r in after if after[r] != before[r]} == {reason}
+        changed = {r for r in after if after[r] != before[r]}
+        # The attempt that is under way meanwhile may end as host_refused.
+        assert reason in changed and changed <= {reason, "host_refused"}
     finally:
         if what == "directory":
             os.rmdir(path)
