@@ -16,7 +16,8 @@ conn_end_guest(struct lcore *lc, struct conn *c)
 		return;
 	}
 	c->state = CONN_DRAINING;
-	c->ctl = CONN_CTL_RST;
+	/* Data that still waits must not come before the answer to the guest's REQUEST. */
+	c->ctl = CONN_CTL_RST | (TAILQ_EMPTY(&c->data) ? 0 : c->ctl & CONN_CTL_RESPONSE);
 	conn_turn_ready(lc, c);
 }
 

@@ -62,9 +62,9 @@ struct pkt {
 	uint16_t chain_id;       /* [H] loan: buffer id */
 	uint16_t nb_descs;       /* [H] loan: ring entries of the chain */
 	uint16_t nb_segs;        /* [H] */
-	uint16_t payload_off;    /* [H] offset of the payload in the segments */
 	uint16_t ring_share;     /* [H] loan: see loan_ring_share() */
 	uint16_t drop;           /* [R] enum drop_reason of a refusal */
+	uint32_t payload_off;    /* [H] offset of the payload in the segments */
 	uint32_t rec_left;       /* [R] seqpacket copy: bytes left of the first record */
 	uint32_t rec_flags;      /* [R] seqpacket copy: its flags */
 	struct conn *conn;       /* [R] the connection whose queue it is in */

@@ -22,6 +22,11 @@
 #include "switch/from_guest.h"
 #include "switch/to_guest.h"
 
+/* The simulator has a clock of its own. */
+#ifndef LCORE_TSC
+#define LCORE_TSC() rte_rdtsc()
+#endif
+
 #define XRING_BURST 32
 
 /* ---- one loop ---- */
@@ -213,7 +218,7 @@ sleep_until_kicked(struct lcore *lc)
 static void
 count_cycles(struct lcore *lc, bool was_busy)
 {
-	const uint64_t now = rte_rdtsc();
+	const uint64_t now = LCORE_TSC();
 
 	lc->stats.total_cycles += now - lc->now;
 	if (was_busy)
@@ -229,7 +234,7 @@ lcore_loop_main(void *arg)
 	const uint64_t idle_cycles = conf->spin_us * lc->cycles_per_us;
 	unsigned int busy = 0;
 
-	lc->now = rte_rdtsc();
+	lc->now = LCORE_TSC();
 	while (!lc->quit) {
 		count_cycles(lc, busy > 0);
 		busy = poll_inbox(lc);
