@@ -37,6 +37,7 @@ def blocks(name):
 
 PROGRAM = re.compile(
     r"^(\$ )?(?:env |sudo )?(?:\./)?(devtools/[\w.-]+|meson|ninja|apt-get|dpkg-[\w.]+|dpdk-[\w.-]+|"
+    r"build/[\w./]+|"
     r"socat|ssh|qemu-system-x86_64|export|test_wq_torture|systemctl|journalctl)\b"
 )
 
@@ -330,6 +331,16 @@ def torture(_world, line):
     assert glob.glob(f"{BUILD}/**/{line.split()[0]}", recursive=True), line
 
 
+def simulator(_world, line):
+    """Its options are right. test/sim runs it."""
+    programs = glob.glob(f"{BUILD}/test/sim/vsock_sim")
+    if not programs:
+        pytest.skip("this build has no simulator")
+    text = run(f"{programs[0]} --help")
+    for word in shlex.split(line)[1:]:
+        assert not word.startswith("--") or word in text, word
+
+
 HANDLERS = (
     (r"devtools/", script),
     (r"apt-get ", packages),
@@ -348,6 +359,7 @@ HANDLERS = (
     (r"qemu-system-x86_64 ", qemu),
     (r"export ", exported),
     (r"test_wq_torture ", torture),
+    (r"build/test/sim/vsock_sim ", simulator),
 )
 
 
