@@ -16,7 +16,7 @@ conn_turn_ready(struct lcore *lc, struct conn *c)
 void
 conn_turn_ask(struct lcore *lc, struct conn *c)
 {
-	bool stuck = conn_turn_room(c) == 0 || conn_turn_sender_waits(c);
+	bool stuck = conn_turn_needs_report(c);
 
 	if (!c->credit_asked && (stuck || pkt_window_should_ask(&c->window, c->guest_buf_alloc))) {
 		c->credit_asked = true;

@@ -10,6 +10,7 @@
  */
 
 #include "data/lcore.h"
+#include "wire/credit.h"
 
 /** Put the connection, and its port, on the ready lists. */
 void conn_turn_ready(struct lcore *lc, struct conn *c);
@@ -38,6 +39,24 @@ conn_turn_sender_waits(const struct conn *c)
 {
 	return !c->is_host && c->buf_alloc < c->guest_buf_alloc &&
 		(uint32_t)c->sent_cnt - c->guest_fwd_cnt > c->buf_alloc / 2;
+}
+
+/** @return true if the guest has to be asked for its credit: nothing goes on without a report. */
+static inline bool
+conn_turn_needs_report(const struct conn *c)
+{
+	return conn_turn_room(c) == 0 || conn_turn_sender_waits(c);
+}
+
+/**
+ * @return true if the guest has no room for more data of the connection. What another guest has
+ * sent was accepted, so that only room for packets is needed.
+ */
+static inline bool
+conn_turn_is_blocked(const struct conn *c)
+{
+	return conn_turn_room(c) == 0 ||
+		(c->is_host && credit_free(c->guest_buf_alloc, c->tx_cnt, c->guest_fwd_cnt) == 0);
 }
 
 /** @return true if the connection has sent LIMIT_TURN_LEN bytes in its turn. */

@@ -101,8 +101,7 @@ open_waits(const struct conn *c)
 		return "host_program"; /* it does not read */
 	if (!pending)
 		return "nothing";
-	if (conn_turn_room(c) == 0 ||
-		(c->is_host && credit_free(c->guest_buf_alloc, c->tx_cnt, c->guest_fwd_cnt) == 0))
+	if (conn_turn_is_blocked(c))
 		return "guest_program"; /* it does not read */
 	return c->port->starved ? "guest_buffers" : "nothing";
 }

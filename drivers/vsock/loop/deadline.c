@@ -16,7 +16,7 @@ expire(struct lcore *lc, struct conn *c)
 		return;
 	}
 	conn_timer_set(lc, c, CONN_TIMER_NONE);
-	if (conn_turn_room(c) == 0 || conn_turn_sender_waits(c)) {
+	if (conn_turn_needs_report(c)) {
 		c->credit_asked = false;
 		conn_turn_ask(lc, c);
 		conn_turn_ready(lc, c);

@@ -48,9 +48,7 @@ absorb_credit(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr)
 {
 	conn_take_credit(c, hdr);
 	pkt_window_read(&c->window, hdr->fwd_cnt, c->sent_cnt);
-	/* What another guest has sent was accepted, so that only room for packets is needed. */
-	if (conn_turn_room(c) == 0 ||
-		(c->is_host && credit_free(c->guest_buf_alloc, c->tx_cnt, c->guest_fwd_cnt) == 0))
+	if (conn_turn_is_blocked(c))
 		return;
 	if (c->credit_asked && !conn_turn_sender_waits(c)) {
 		c->credit_asked = false;
