@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include <rte_config.h>
+#include <rte_eal.h>
 
 #include "cpu_list.h"
 #include "eal_args.h"
@@ -102,7 +104,7 @@ is_one_of(const char *arg, const char *const *names)
 }
 
 static void
-look_at(int argc, char *const *argv, struct given *given, struct eal_args *args)
+look_at(int argc, char *const *argv, struct given *given)
 {
 	static const char *const memory[] = {"--in-memory", "--no-huge", "-m", "--socket-mem",
 		"--huge-dir", "--huge-unlink", "--single-file-segments", "--legacy-mem", NULL};
@@ -124,13 +126,8 @@ look_at(int argc, char *const *argv, struct given *given, struct eal_args *args)
 			continue;
 		}
 		value = value_of(argc, argv, &i, "--file-prefix");
-		if (value != NULL) {
+		if (value != NULL)
 			given->prefix = value;
-			continue;
-		}
-		value = value_of(argc, argv, &i, "--vdev");
-		if (value != NULL && strncmp(value, "vsock_vhost", 11) == 0)
-			args->nb_guests++;
 	}
 }
 
@@ -314,7 +311,7 @@ eal_args_make(
 	int ret = 0, nb_lcores = 0;
 
 	memset(out, 0, sizeof(*out));
-	look_at(argc, argv, &given, out);
+	look_at(argc, argv, &given);
 	ret = add(out, "%s", argv[0]);
 	if (ret == 0 && !given.has_devices)
 		ret = add(out, "--no-pci");
@@ -345,16 +342,16 @@ eal_args_make(
 }
 
 void
-eal_args_share_runtime(const struct eal_args *args)
+eal_args_share_runtime(void)
 {
+	const char *folder = rte_eal_get_runtime_dir();
 	const mode_t mask = umask(0);
-	char path[256];
+	char parent[PATH_MAX];
 
 	umask(mask);
 	if ((mask & S_IWGRP) != 0)
 		return;
-	runtime_path(path, sizeof(path), args->prefix, "..");
-	(void)!chmod(path, S_IRWXU | S_IRGRP | S_IXGRP);
-	runtime_path(path, sizeof(path), args->prefix, ".");
-	(void)!chmod(path, S_IRWXU | S_IRGRP | S_IXGRP);
+	snprintf(parent, sizeof(parent), "%s/..", folder);
+	(void)!chmod(parent, S_IRWXU | S_IRGRP | S_IXGRP);
+	(void)!chmod(folder, S_IRWXU | S_IRGRP | S_IXGRP);
 }

@@ -20,10 +20,9 @@
 /** Arguments of rte_eal_init(). */
 struct eal_args {
 	int argc;
-	char **argv;            /**< NULL-terminated; EAL changes the order */
-	char **strings;         /**< the same in the first order; owns the strings */
-	char prefix[64];        /**< file prefix */
-	unsigned int nb_guests; /**< --vdev options of this driver */
+	char **argv;     /**< NULL-terminated; EAL changes the order */
+	char **strings;  /**< the same in the first order; owns the strings */
+	char prefix[64]; /**< file prefix */
 };
 
 /**
@@ -44,7 +43,7 @@ int eal_args_make(
  * the folder for its user alone, so that the group could not reach telemetry.
  * Context: main, after rte_eal_init().
  */
-void eal_args_share_runtime(const struct eal_args *args);
+void eal_args_share_runtime(void);
 
 /** Free the arguments. Context: main, after rte_eal_cleanup(), because EAL refers to them. */
 void eal_args_free(struct eal_args *args);

@@ -375,7 +375,7 @@ main(int argc, char **argv)
 		ret = start_eal(&d);
 	}
 	if (ret == 0) {
-		eal_args_share_runtime(&d.eal);
+		eal_args_share_runtime();
 		ret = options_slow_cpus(&d.opts, &d.allowed, &d.slow_cpus);
 		if (ret == 0 && vdev_log_failed() > 0)
 			ret = -EINVAL;
