@@ -1,95 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "control/port.h"
-#include "data/lcore.h"
-#include "data/port_data.h"
-#include "data/vsock_switch.h"
-#include "ring/gmem.h"
 #include "sim_guest.h"
-#include "sim_world.h"
+#include "sim_queue.h"
 #include "wire/credit.h"
 #include "wire/wire.h"
 
-#define RING_SIZE  256
-#define TX_DESCS   32 /* of a slot at most: more than a packet object has room for */
-#define NB_RX      64
-#define NB_CONNS   8
-#define TX_LEN     (WIRE_HDR_LEN + 65536)
-#define MEM_LEN    (16u << 20)
-#define GPA        0x100000
-#define NB_OWED    256
-#define MAX_ALLOC  (1u << 18)
-#define RINGS_LEN  131072 /* both rings lie in front of the buffers */
-#define NB_PORTS   500
-#define DESC_NEXT  1
-#define DESC_WRITE 2
+#define MAX_ALLOC (1u << 18)
+#define NB_PORTS  500
 
 uint64_t sim_nb_packets, sim_nb_bytes;
 bool sim_long_chains;
 static bool finishing;
 static uint32_t next_serial;
 
-struct desc {
-	uint64_t addr;
-	uint32_t len;
-	uint16_t flags, next;
-};
-
-struct avail {
-	uint16_t flags, idx, ring[RING_SIZE];
-};
-
-struct used {
-	uint16_t flags, idx;
-	struct {
-		uint32_t id, len;
-	} ring[RING_SIZE];
-};
-
-/* One ring of the guest. A chain has at most MAX_DESCS descriptors, at fixed places. */
-struct queue {
-	struct desc *desc;
-	struct avail *avail;
-	struct used *used;
-	uint16_t last_used;
-	unsigned int nb_slots, descs_per_slot;
-	bool with_device[RING_SIZE]; /* by head */
-	int kick_fd, call_fd;
-};
-
-enum conn_state_ { CLOSED, ASKED, OPENED };
-
-/* One guest's end. Bytes are a function of the pair's serial, the direction and the offset. */
-struct end {
-	enum conn_state_ state;
-	uint32_t port, peer_cid, peer_port;
-	uint32_t serial; /* of the pair, given by the one who asks */
-	bool asked;      /* this end asked */
-	uint32_t tx_cnt, rx_cnt, fwd_cnt, told;
-	uint32_t peer_alloc, peer_fwd;
-	bool shut; /* SHUTDOWN was sent */
-	bool owes_response;
-};
-
-struct guest {
-	bool exists, up;
-	uint32_t cid;
-	uint8_t *mem;
-	uint32_t buf_alloc, rx_len;
-	struct queue q[PORT_NB_QUEUES];
-	struct port *port;
-	struct end ends[NB_CONNS];
-	struct sim_rand rand;
-	uint64_t paused_until;
-	struct wire_hdr owed[NB_OWED]; /* RSTs that wait for room in the ring */
-	unsigned int nb_owed;
-	uint32_t next_port;
-};
-
-static struct guest guests[SIM_NB_GUESTS];
+struct sim_guest sim_guests[SIM_NB_GUESTS];
 
 /* ---- pairs: what the one who is asked has to know ---- */
 
@@ -97,7 +22,7 @@ struct asked {
 	uint32_t from_cid, from_port, to_cid, to_port, serial;
 };
 
-static struct asked pairs[SIM_NB_GUESTS * NB_CONNS * 4];
+static struct asked pairs[SIM_NB_GUESTS * SIM_NB_ENDS * 4];
 static unsigned int next_pair;
 
 static uint8_t
@@ -109,106 +34,15 @@ byte_at(uint32_t serial, bool from_asker, uint32_t off)
 	return (uint8_t)(x + off * 31);
 }
 
-/* ---- memory and rings ---- */
-
-static uint8_t
-filler(const struct guest *g, uint32_t off)
-{
-	return (uint8_t)(0xA0 + g->cid + off % 7);
-}
-
-static uint64_t
-gpa_of(const struct guest *g, const void *p)
-{
-	return GPA + (uint64_t)((const uint8_t *)p - g->mem);
-}
-
-static void
-queue_init(struct guest *g, unsigned int n, uint8_t **at, unsigned int descs, unsigned int slots)
-{
-	struct queue *q = &g->q[n];
-
-	memset(q, 0, sizeof(*q));
-	q->desc = (void *)*at;
-	*at += sizeof(struct desc) * RING_SIZE;
-	q->avail = (void *)*at;
-	*at += 4096;
-	q->used = (void *)*at;
-	*at += 16384;
-	memset(q->desc, 0, sizeof(struct desc) * RING_SIZE);
-	memset(q->avail, 0, sizeof(*q->avail));
-	memset(q->used, 0, sizeof(*q->used));
-	q->descs_per_slot = descs;
-	q->nb_slots = slots;
-	q->kick_fd = sim_eventfd();
-	q->call_fd = sim_eventfd();
-}
-
-static uint8_t *
-slot_memory(struct guest *g, unsigned int n, unsigned int slot)
-{
-	const uint32_t len = n == PORT_Q_TO_GUEST ? 70000 : TX_LEN + 60;
-
-	return g->mem + (n == PORT_Q_TO_GUEST ? RINGS_LEN : RINGS_LEN + 70000u * NB_RX) +
-		(size_t)slot * len;
-}
-
-/* Publish the chain of a slot. */
-static void
-publish(struct guest *g, unsigned int n, unsigned int slot, const uint32_t *lens, unsigned int nb)
-{
-	struct queue *q = &g->q[n];
-	const unsigned int head = slot * q->descs_per_slot;
-	uint8_t *p = slot_memory(g, n, slot);
-
-	for (unsigned int i = 0; i < nb; i++) {
-		q->desc[head + i] = (struct desc){
-			.addr = gpa_of(g, p),
-			.len = lens[i],
-			.flags = (uint16_t)((n == PORT_Q_TO_GUEST ? DESC_WRITE : 0) |
-				(i + 1 < nb ? DESC_NEXT : 0)),
-			.next = (uint16_t)(head + i + 1),
-		};
-		p += lens[i];
-	}
-	if (q->with_device[head])
-		sim_fault("simulator", "a chain is offered twice");
-	q->with_device[head] = true;
-	q->avail->ring[q->avail->idx % RING_SIZE] = (uint16_t)head;
-	__atomic_store_n(&q->avail->idx, q->avail->idx + 1, __ATOMIC_RELEASE);
-	if ((q->used->flags & 1) == 0)
-		sim_eventfd_signal(q->kick_fd);
-}
-
-static void
-post_rx(struct guest *g, unsigned int slot)
-{
-	uint8_t *p = slot_memory(g, PORT_Q_TO_GUEST, slot);
-
-	for (uint32_t i = 0; i < g->rx_len; i++)
-		p[i] = filler(g, i);
-	publish(g, PORT_Q_TO_GUEST, slot, &g->rx_len, 1);
-}
-
-static int
-free_slot(const struct queue *q)
-{
-	for (unsigned int i = 0; i < q->nb_slots; i++) {
-		if (!q->with_device[i * q->descs_per_slot])
-			return (int)i;
-	}
-	return -1;
-}
-
 /* ---- sending ---- */
 
-static struct end *
-find(struct guest *g, uint32_t port, uint32_t peer_cid, uint32_t peer_port)
+struct sim_end *
+sim_end_find(struct sim_guest *g, uint32_t port, uint32_t peer_cid, uint32_t peer_port)
 {
-	for (unsigned int i = 0; i < NB_CONNS; i++) {
-		struct end *e = &g->ends[i];
+	for (unsigned int i = 0; i < SIM_NB_ENDS; i++) {
+		struct sim_end *e = &g->ends[i];
 
-		if (e->state != CLOSED && e->port == port && e->peer_cid == peer_cid &&
+		if (e->state != SIM_END_CLOSED && e->port == port && e->peer_cid == peer_cid &&
 			e->peer_port == peer_port)
 			return e;
 	}
@@ -217,17 +51,17 @@ find(struct guest *g, uint32_t port, uint32_t peer_cid, uint32_t peer_port)
 
 /* Send a packet. @return false if the ring is full. */
 static bool
-send_raw(struct guest *g, struct wire_hdr *hdr, const struct end *e)
+send_raw(struct sim_guest *g, struct wire_hdr *hdr, const struct sim_end *e)
 {
-	struct queue *q = &g->q[PORT_Q_FROM_GUEST];
-	const int slot = free_slot(q);
+	struct sim_queue *q = &g->q[PORT_Q_FROM_GUEST];
+	const int slot = sim_queue_free_slot(q);
 	const uint32_t pieces = sim_chance(&g->rand, 4) ? 100 : 2; /* mostly few */
-	uint32_t lens[TX_DESCS], left = hdr->len, nb = 0;
+	uint32_t lens[SIM_TX_DESCS], left = hdr->len, nb = 0;
 	uint8_t *p;
 
 	if (slot < 0)
 		return false;
-	p = slot_memory(g, PORT_Q_FROM_GUEST, (unsigned int)slot);
+	p = sim_queue_slot(g, PORT_Q_FROM_GUEST, (unsigned int)slot);
 	wire_encode(hdr, p);
 	for (uint32_t i = 0; e != NULL && i < hdr->len; i++)
 		p[WIRE_HDR_LEN + i] = byte_at(e->serial, e->asked, e->tx_cnt + i);
@@ -241,7 +75,7 @@ send_raw(struct guest *g, struct wire_hdr *hdr, const struct end *e)
 		lens[nb++] = n;
 		left -= n;
 	}
-	publish(g, PORT_Q_FROM_GUEST, (unsigned int)slot, lens, nb);
+	sim_queue_publish(g, PORT_Q_FROM_GUEST, (unsigned int)slot, lens, nb);
 	sim_nb_packets++;
 	sim_trace("%u -> op %u %u:%u -> %u:%u len %u fwd %u", g->cid, hdr->op, g->cid,
 		hdr->src_port, (unsigned int)hdr->dst_cid, hdr->dst_port, hdr->len, hdr->fwd_cnt);
@@ -249,7 +83,7 @@ send_raw(struct guest *g, struct wire_hdr *hdr, const struct end *e)
 }
 
 static bool
-send_op(struct guest *g, struct end *e, uint16_t op, uint32_t flags, uint32_t len)
+send_op(struct sim_guest *g, struct sim_end *e, uint16_t op, uint32_t flags, uint32_t len)
 {
 	struct wire_hdr hdr = {
 		.src_cid = g->cid,
@@ -272,13 +106,13 @@ send_op(struct guest *g, struct end *e, uint16_t op, uint32_t flags, uint32_t le
 }
 
 static void
-close_end(struct end *e)
+close_end(struct sim_end *e)
 {
-	e->state = CLOSED;
+	e->state = SIM_END_CLOSED;
 }
 
 static bool
-owes_rst(const struct guest *g, uint32_t port, uint32_t peer_cid, uint32_t peer_port)
+owes_rst(const struct sim_guest *g, uint32_t port, uint32_t peer_cid, uint32_t peer_port)
 {
 	for (unsigned int i = 0; i < g->nb_owed; i++) {
 		if (g->owed[i].src_port == port && g->owed[i].dst_cid == peer_cid &&
@@ -289,25 +123,25 @@ owes_rst(const struct guest *g, uint32_t port, uint32_t peer_cid, uint32_t peer_
 }
 
 static bool
-ask(struct guest *g)
+ask(struct sim_guest *g)
 {
-	struct guest *to = &guests[sim_rand(&g->rand, SIM_NB_GUESTS)];
-	struct end *e = NULL;
+	struct sim_guest *to = &sim_guests[sim_rand(&g->rand, SIM_NB_GUESTS)];
+	struct sim_end *e = NULL;
 	/* A pair is used again late: data of its last connection may be on its way. */
 	const uint32_t port = 1000 + g->next_port++ % NB_PORTS;
 	const uint32_t peer_port = 2000 + sim_rand(&g->rand, 6);
 
-	if (!to->exists || to == g || find(g, port, to->cid, peer_port) != NULL ||
+	if (!to->exists || to == g || sim_end_find(g, port, to->cid, peer_port) != NULL ||
 		owes_rst(g, port, to->cid, peer_port))
 		return false;
-	for (unsigned int i = 0; i < NB_CONNS && e == NULL; i++) {
-		if (g->ends[i].state == CLOSED)
+	for (unsigned int i = 0; i < SIM_NB_ENDS && e == NULL; i++) {
+		if (g->ends[i].state == SIM_END_CLOSED)
 			e = &g->ends[i];
 	}
 	if (e == NULL)
 		return false;
-	*e = (struct end){
-		.state = ASKED,
+	*e = (struct sim_end){
+		.state = SIM_END_ASKED,
 		.port = port,
 		.peer_cid = to->cid,
 		.peer_port = peer_port,
@@ -315,7 +149,7 @@ ask(struct guest *g)
 		.asked = true,
 	};
 	if (!send_op(g, e, WIRE_OP_REQUEST, 0, 0)) {
-		e->state = CLOSED;
+		e->state = SIM_END_CLOSED;
 		return false;
 	}
 	pairs[next_pair++ % (sizeof(pairs) / sizeof(pairs[0]))] =
@@ -324,7 +158,7 @@ ask(struct guest *g)
 }
 
 static bool
-send_data(struct guest *g, struct end *e)
+send_data(struct sim_guest *g, struct sim_end *e)
 {
 	const uint32_t room = credit_free(e->peer_alloc, e->tx_cnt, e->peer_fwd);
 	uint32_t len = 1 + sim_rand(&g->rand, sim_chance(&g->rand, 8) ? 65536 : 300);
@@ -339,7 +173,7 @@ send_data(struct guest *g, struct end *e)
 /* ---- receiving ---- */
 
 static void
-reply_rst(struct guest *g, const struct wire_hdr *hdr)
+reply_rst(struct sim_guest *g, const struct wire_hdr *hdr)
 {
 	struct wire_hdr rst = {
 		.src_cid = g->cid,
@@ -350,21 +184,21 @@ reply_rst(struct guest *g, const struct wire_hdr *hdr)
 		.op = WIRE_OP_RST,
 	};
 
-	if (g->nb_owed == NB_OWED)
+	if (g->nb_owed == SIM_NB_OWED)
 		sim_fault("simulator", "guest %u owes too many RSTs", g->cid);
 	g->owed[g->nb_owed++] = rst;
 }
 
 static void
-on_request(struct guest *g, const struct wire_hdr *hdr)
+on_request(struct sim_guest *g, const struct wire_hdr *hdr)
 {
-	struct end *e = NULL;
+	struct sim_end *e = NULL;
 	uint32_t serial = 0;
 
-	if (find(g, hdr->dst_port, (uint32_t)hdr->src_cid, hdr->src_port) != NULL)
+	if (sim_end_find(g, hdr->dst_port, (uint32_t)hdr->src_cid, hdr->src_port) != NULL)
 		sim_fault("protocol", "guest %u: REQUEST for a connection that exists", g->cid);
-	for (unsigned int i = 0; i < NB_CONNS; i++) {
-		if (g->ends[i].state == CLOSED)
+	for (unsigned int i = 0; i < SIM_NB_ENDS; i++) {
+		if (g->ends[i].state == SIM_END_CLOSED)
 			e = &g->ends[i];
 	}
 	for (unsigned int i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
@@ -380,8 +214,8 @@ on_request(struct guest *g, const struct wire_hdr *hdr)
 		reply_rst(g, hdr);
 		return;
 	}
-	*e = (struct end){
-		.state = OPENED,
+	*e = (struct sim_end){
+		.state = SIM_END_OPENED,
 		.port = hdr->dst_port,
 		.peer_cid = (uint32_t)hdr->src_cid,
 		.peer_port = hdr->src_port,
@@ -394,7 +228,7 @@ on_request(struct guest *g, const struct wire_hdr *hdr)
 
 /* Where in the stream the bytes come from: the distance from where they should be; 0: unknown. */
 static int32_t
-distance(const struct end *e, uint32_t at, const uint8_t *data, uint32_t len)
+distance(const struct sim_end *e, uint32_t at, const uint8_t *data, uint32_t len)
 {
 	for (int32_t d = -200000; len >= 8 && d < 200000; d++) {
 		uint32_t i = 0;
@@ -408,9 +242,9 @@ distance(const struct end *e, uint32_t at, const uint8_t *data, uint32_t len)
 }
 
 static void
-on_data(struct guest *g, struct end *e, const struct wire_hdr *hdr, const uint8_t *data)
+on_data(struct sim_guest *g, struct sim_end *e, const struct wire_hdr *hdr, const uint8_t *data)
 {
-	if (e->state != OPENED) {
+	if (e->state != SIM_END_OPENED) {
 		if (!sim_ignores("order"))
 			sim_fault(
 				"order", "guest %u port %u: data before RESPONSE", g->cid, e->port);
@@ -437,10 +271,10 @@ on_data(struct guest *g, struct end *e, const struct wire_hdr *hdr, const uint8_
 }
 
 static void
-on_packet(struct guest *g, const uint8_t *raw, uint32_t len)
+on_packet(struct sim_guest *g, const uint8_t *raw, uint32_t len)
 {
 	struct wire_hdr hdr;
-	struct end *e;
+	struct sim_end *e;
 
 	if (len < WIRE_HDR_LEN)
 		sim_fault("protocol", "guest %u: a packet of %u bytes", g->cid, len);
@@ -452,7 +286,7 @@ on_packet(struct guest *g, const uint8_t *raw, uint32_t len)
 	if (hdr.dst_cid != g->cid || WIRE_HDR_LEN + hdr.len != len)
 		sim_fault("protocol", "guest %u: length %u in a buffer of %u, CID %u", g->cid,
 			hdr.len, len, (unsigned int)hdr.dst_cid);
-	e = find(g, hdr.dst_port, (uint32_t)hdr.src_cid, hdr.src_port);
+	e = sim_end_find(g, hdr.dst_port, (uint32_t)hdr.src_cid, hdr.src_port);
 	if (hdr.op == WIRE_OP_REQUEST) {
 		on_request(g, &hdr);
 		return;
@@ -466,9 +300,9 @@ on_packet(struct guest *g, const uint8_t *raw, uint32_t len)
 	e->peer_fwd = hdr.fwd_cnt;
 	switch (hdr.op) {
 	case WIRE_OP_RESPONSE:
-		if (e->state != ASKED)
+		if (e->state != SIM_END_ASKED)
 			sim_fault("protocol", "guest %u: RESPONSE twice", g->cid);
-		e->state = OPENED;
+		e->state = SIM_END_OPENED;
 		break;
 	case WIRE_OP_RW:
 		on_data(g, e, &hdr, raw + WIRE_HDR_LEN);
@@ -494,31 +328,31 @@ on_packet(struct guest *g, const uint8_t *raw, uint32_t len)
 
 /* Take chains back. @return true if there was one. */
 static bool
-reap(struct guest *g, unsigned int n)
+reap(struct sim_guest *g, unsigned int n)
 {
-	struct queue *q = &g->q[n];
+	struct sim_queue *q = &g->q[n];
 	const uint16_t idx = __atomic_load_n(&q->used->idx, __ATOMIC_ACQUIRE);
 	uint32_t id, len;
 
 	(void)sim_eventfd_take(q->call_fd);
 	if (q->last_used == idx)
 		return false;
-	id = q->used->ring[q->last_used % RING_SIZE].id;
-	len = q->used->ring[q->last_used % RING_SIZE].len;
+	id = q->used->ring[q->last_used % SIM_RING_SIZE].id;
+	len = q->used->ring[q->last_used % SIM_RING_SIZE].len;
 	q->last_used++;
-	if (id >= RING_SIZE || !q->with_device[id])
+	if (id >= SIM_RING_SIZE || !q->with_device[id])
 		sim_fault("custody", "guest %u queue %u: chain %u came back, but it was not there",
 			g->cid, n, id);
 	q->with_device[id] = false;
 	if (n == PORT_Q_TO_GUEST) {
 		const unsigned int slot = id / q->descs_per_slot;
-		uint8_t *p = slot_memory(g, n, slot);
+		uint8_t *p = sim_queue_slot(g, n, slot);
 
 		if (len > g->rx_len)
 			sim_fault(
 				"bytes", "guest %u: used length %u of %u", g->cid, len, g->rx_len);
 		for (uint32_t i = len; i < g->rx_len; i++) {
-			if (p[i] != filler(g, i))
+			if (p[i] != sim_queue_filler(g, i))
 				sim_fault("bytes",
 					"guest %u: byte %u written behind used length %u", g->cid,
 					i, len);
@@ -526,11 +360,11 @@ reap(struct guest *g, unsigned int n)
 		if (len > 0)
 			on_packet(g, p, len);
 	} else {
-		uint8_t *p = slot_memory(g, n, id / q->descs_per_slot);
+		uint8_t *p = sim_queue_slot(g, n, id / q->descs_per_slot);
 
 		/* From now on the bytes are the guest's own: a late reader gets these. */
 		for (uint32_t i = 0; i < WIRE_HDR_LEN + 64; i++)
-			p[i] = filler(g, i);
+			p[i] = sim_queue_filler(g, i);
 	}
 	return true;
 }
@@ -540,23 +374,23 @@ reap(struct guest *g, unsigned int n)
 bool
 sim_guest_runnable(unsigned int i)
 {
-	const struct guest *g = &guests[i];
+	const struct sim_guest *g = &sim_guests[i];
 
 	return g->up && g->paused_until <= sim_now_ns;
 }
 
 static bool
-credit_due(const struct guest *g, const struct end *e)
+credit_due(const struct sim_guest *g, const struct sim_end *e)
 {
-	return e->state == OPENED && e->fwd_cnt - e->told >= g->buf_alloc / 4;
+	return e->state == SIM_END_OPENED && e->fwd_cnt - e->told >= g->buf_alloc / 4;
 }
 
 void
 sim_guest_step(unsigned int i)
 {
-	struct guest *g = &guests[i];
-	struct queue *rx = &g->q[PORT_Q_TO_GUEST];
-	struct end *e = &g->ends[sim_rand(&g->rand, NB_CONNS)];
+	struct sim_guest *g = &sim_guests[i];
+	struct sim_queue *rx = &g->q[PORT_Q_TO_GUEST];
+	struct sim_end *e = &g->ends[sim_rand(&g->rand, SIM_NB_ENDS)];
 	const uint32_t what = sim_rand(&g->rand, 100);
 	int slot;
 
@@ -574,21 +408,21 @@ sim_guest_step(unsigned int i)
 	} else if (what < 55) {
 		reap(g, PORT_Q_FROM_GUEST);
 	} else if (what < 75) {
-		slot = free_slot(rx);
+		slot = sim_queue_free_slot(rx);
 		if (slot >= 0)
-			post_rx(g, (unsigned int)slot);
-	} else if (e->state == OPENED && e->owes_response) {
+			sim_queue_post_rx(g, (unsigned int)slot);
+	} else if (e->state == SIM_END_OPENED && e->owes_response) {
 		e->owes_response = !send_op(g, e, WIRE_OP_RESPONSE, 0, 0);
 	} else if (credit_due(g, e)) {
 		(void)send_op(g, e, WIRE_OP_CREDIT_UPDATE, 0, 0);
 	} else if (finishing) {
 		return;
-	} else if (what == 75 && e->state == OPENED && sim_chance(&g->rand, 20)) {
+	} else if (what == 75 && e->state == SIM_END_OPENED && sim_chance(&g->rand, 20)) {
 		g->buf_alloc = 1u << (12 + sim_rand(&g->rand, 7));
 		(void)send_op(g, e, WIRE_OP_CREDIT_UPDATE, 0, 0);
 	} else if (what < 78) {
 		(void)ask(g);
-	} else if (e->state != OPENED) {
+	} else if (e->state != SIM_END_OPENED) {
 		return;
 	} else if (what < 98) {
 		(void)send_data(g, e);
@@ -600,204 +434,10 @@ sim_guest_step(unsigned int i)
 	}
 }
 
-/* ---- life ---- */
-
-void
-sim_guest_create(unsigned int i)
-{
-	struct guest *g = &guests[i];
-	struct port_conf conf = {.nb_groups = 1, .lcore = -1, .buf_alloc = 262144, .max_conns = 64};
-	static const uint32_t rx_lens[] = {3776, 4096 + 44, 300, 44 + 65536, 44 + 65000};
-
-	memset(g, 0, sizeof(*g));
-	sim_rand_init(&g->rand, sim_world.seed, 100 + i);
-	g->cid = 3 + i;
-	g->exists = true;
-	g->mem = aligned_alloc(4096, MEM_LEN);
-	memset(g->mem, 0, MEM_LEN);
-	g->buf_alloc = 1u << (12 + sim_rand(&g->rand, 7));
-	g->rx_len = rx_lens[sim_rand(&g->rand, 5)];
-	snprintf(conf.name, sizeof(conf.name), "vsock_vhost%u", i);
-	snprintf(conf.iface, sizeof(conf.iface), "/sim/%u", i);
-	strcpy(conf.groups[0], "default");
-	conf.cid = g->cid;
-	if (port_create(sim_world.sw, &conf, &g->port) != 0 || port_start(g->port) != 0)
-		sim_fault("simulator", "port %u was not created", i);
-}
-
-void
-sim_guest_up(unsigned int i)
-{
-	struct guest *g = &guests[i];
-	uint8_t *at = g->mem;
-	struct port_device dev;
-
-	port_device_init(&dev);
-	queue_init(g, PORT_Q_TO_GUEST, &at, 1, NB_RX);
-	queue_init(g, PORT_Q_FROM_GUEST, &at, sim_long_chains ? TX_DESCS : 8,
-		RING_SIZE / (sim_long_chains ? TX_DESCS : 8));
-	memset(g->ends, 0, sizeof(g->ends));
-	g->nb_owed = 0;
-	dev.mem = malloc(sizeof(*dev.mem) + sizeof(dev.mem->regions[0]));
-	dev.mem->nb_regions = 1;
-	dev.mem->regions[0] = (struct gmem_region){GPA, MEM_LEN, g->mem};
-	for (unsigned int n = 0; n < PORT_NB_QUEUES; n++) {
-		struct queue *q = &g->q[n];
-
-		dev.vq[n] = (struct vq_config){
-			.desc = q->desc,
-			.avail = q->avail,
-			.used = q->used,
-			.size = RING_SIZE,
-			.to_guest = n == PORT_Q_TO_GUEST,
-		};
-		dev.kick_fd[n] = q->kick_fd;
-		dev.call_fd[n] = q->call_fd;
-	}
-	if (port_device_up(g->port, &dev) != 0)
-		sim_fault("simulator", "device %u was refused", i);
-	g->up = true;
-}
-
-void
-sim_guest_down(unsigned int i)
-{
-	struct guest *g = &guests[i];
-
-	g->up = false;
-	(void)port_device_down(g->port, NULL);
-	port_front_end_gone(g->port);
-	/* Whoever reads its memory now reads this. */
-	for (uint32_t off = 0; off < MEM_LEN; off++)
-		g->mem[off] = 0xEE;
-}
-
-void
-sim_guest_destroy(unsigned int i)
-{
-	struct guest *g = &guests[i];
-
-	port_destroy(g->port);
-	free(g->mem);
-	g->exists = false;
-}
-
 /* ---- the end ---- */
 
 void
 sim_guests_finish(void)
 {
 	finishing = true;
-}
-
-static struct end *
-other_end(const struct guest *g, const struct end *e)
-{
-	for (unsigned int i = 0; i < SIM_NB_GUESTS; i++) {
-		if (guests[i].exists && guests[i].cid == e->peer_cid)
-			return find(&guests[i], e->peer_port, g->cid, e->port);
-	}
-	return NULL;
-}
-
-bool
-sim_guests_at_rest(void)
-{
-	for (unsigned int i = 0; i < SIM_NB_GUESTS; i++) {
-		struct guest *g = &guests[i];
-
-		if (!g->up)
-			continue;
-		if (g->nb_owed > 0)
-			return false;
-		for (unsigned int s = 0; s < g->q[PORT_Q_FROM_GUEST].nb_slots; s++) {
-			if (g->q[PORT_Q_FROM_GUEST]
-					.with_device[s * g->q[PORT_Q_FROM_GUEST].descs_per_slot])
-				return false;
-		}
-		for (unsigned int n = 0; n < NB_CONNS; n++) {
-			const struct end *e = &g->ends[n], *o;
-
-			if (e->state == ASKED)
-				return false;
-			if (e->state == CLOSED)
-				continue;
-			o = other_end(g, e);
-			if (o == NULL || o->state != OPENED || o->rx_cnt != e->tx_cnt)
-				return false;
-		}
-	}
-	return true;
-}
-
-void
-sim_guests_check_end(void)
-{
-	for (unsigned int i = 0; i < SIM_NB_GUESTS; i++) {
-		struct guest *g = &guests[i];
-
-		for (unsigned int n = 0; g->up && n < NB_CONNS; n++) {
-			const struct end *e = &g->ends[n], *o;
-
-			if (e->state == CLOSED)
-				continue;
-			o = other_end(g, e);
-			if (e->state == ASKED)
-				sim_fault("told", "guest %u port %u: connect() is not answered",
-					g->cid, e->port);
-			if (o == NULL)
-				sim_fault("told", "guest %u port %u: the end of %u:%u is not told",
-					g->cid, e->port, e->peer_cid, e->peer_port);
-			if (o->rx_cnt != e->tx_cnt)
-				sim_fault("progress",
-					"guest %u port %u: %u bytes were accepted, %u arrived at "
-					"%u",
-					g->cid, e->port, e->tx_cnt, o->rx_cnt, e->peer_cid);
-		}
-		for (unsigned int s = 0; g->up && s < g->q[PORT_Q_FROM_GUEST].nb_slots; s++) {
-			if (g->q[PORT_Q_FROM_GUEST]
-					.with_device[s * g->q[PORT_Q_FROM_GUEST].descs_per_slot])
-				sim_fault("progress", "guest %u: chain %u does not come back",
-					g->cid, s * g->q[PORT_Q_FROM_GUEST].descs_per_slot);
-		}
-	}
-}
-
-/* The device has given the chain back, whether the guest has looked or not. */
-static bool
-is_back(const struct queue *q, uint16_t head)
-{
-	if (!q->with_device[head])
-		return true;
-	for (uint16_t i = q->last_used; i != q->used->idx; i++) {
-		if (q->used->ring[i % RING_SIZE].id == head)
-			return true;
-	}
-	return false;
-}
-
-void
-sim_check_custody(void)
-{
-	for (unsigned int l = 0; l < sim_world.sw->nb_lcores; l++) {
-		struct lcore *lc = sim_world.sw->lcores[l];
-
-		for (unsigned int i = 0; i < SIM_NB_GUESTS; i++) {
-			const struct pkt *p;
-
-			if (!guests[i].exists)
-				continue;
-			TAILQ_FOREACH (p, &lc->held[guests[i].port->id], held) {
-				const struct queue *q = &guests[i].q[PORT_Q_FROM_GUEST];
-
-				if (guests[i].up && is_back(q, p->chain_id) &&
-					!sim_ignores("custody"))
-					sim_fault("custody",
-						"lcore %u holds a loan of chain %u of guest %u, "
-						"which "
-						"has it back",
-						l, p->chain_id, guests[i].cid);
-			}
-		}
-	}
 }

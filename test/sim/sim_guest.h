@@ -13,18 +13,6 @@
 /** Guests of a run at most. */
 #define SIM_NB_GUESTS 4
 
-/** Make guest @p i, with the CID 3 + i, and its port. In a coroutine. */
-void sim_guest_create(unsigned int i);
-
-/** Give the guest's device to its port. In a coroutine. */
-void sim_guest_up(unsigned int i);
-
-/** Take the device back, and overwrite the guest's memory. In a coroutine. */
-void sim_guest_down(unsigned int i);
-
-/** Destroy port and guest. In a coroutine. */
-void sim_guest_destroy(unsigned int i);
-
 /** @return true if the guest has something to do. */
 bool sim_guest_runnable(unsigned int i);
 

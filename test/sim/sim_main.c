@@ -11,6 +11,7 @@
 #include "life/vsock.h"
 #include "loop/lcore_ctl.h"
 #include "sim.h"
+#include "sim_device.h"
 #include "sim_guest.h"
 #include "sim_world.h"
 
@@ -24,6 +25,7 @@ static uint64_t hash;
 static char lines[NB_TRACED][160];
 static unsigned int nb_lines;
 static bool stopping, stopped, at_end;
+static bool quiet; /* --seeds: one line for each fault */
 
 /* ---- numbers ---- */
 
@@ -92,7 +94,7 @@ sim_fault(const char *oracle, const char *fmt, ...)
 	va_end(ap);
 	printf("\n");
 	for (unsigned int i = nb_lines > NB_TRACED ? nb_lines - NB_TRACED : 0; i < nb_lines; i++) {
-		if (!sim_tracing && getenv("SIM_LAST") != NULL)
+		if (!sim_tracing && !quiet)
 			printf("    %s\n", lines[i % NB_TRACED]);
 	}
 	fflush(stdout);
@@ -137,8 +139,8 @@ control(void *arg)
 	if (vsock_create(0, &sim_world.sw) != 0 || vsock_start(sim_world.sw, &conf) != 0)
 		sim_fault("simulator", "the switch does not start");
 	for (unsigned int i = 0; i < setup.nb_guests; i++) {
-		sim_guest_create(i);
-		sim_guest_up(i);
+		sim_device_create(i);
+		sim_device_up(i);
 	}
 	while (!stopping) {
 		unsigned int i;
@@ -147,14 +149,14 @@ control(void *arg)
 		if (stopping || !setup.restarts)
 			continue;
 		i = sim_rand(&r, setup.nb_guests);
-		sim_guest_down(i);
+		sim_device_down(i);
 		sim_wait(is_stopping, NULL, sim_now_ns + sim_rand(&r, 200000));
-		sim_guest_up(i);
+		sim_device_up(i);
 	}
 	for (unsigned int i = 0; i < setup.nb_guests; i++)
-		sim_guest_down(i);
+		sim_device_down(i);
 	for (unsigned int i = 0; i < setup.nb_guests; i++)
-		sim_guest_destroy(i);
+		sim_device_destroy(i);
 	vsock_stop(sim_world.sw);
 	vsock_free(sim_world.sw);
 	sim_world.sw = NULL;
@@ -238,7 +240,7 @@ run(uint64_t seed, uint64_t nb_steps)
 		one_step();
 	if (!stopped)
 		sim_fault("progress", "the switch does not stop");
-	if (sim_nb_fds() != 2 * 2 * 0)
+	if (sim_nb_fds() != 0)
 		sim_fault("leak", "%u descriptors are open", sim_nb_fds());
 }
 
@@ -252,7 +254,7 @@ usage(void)
 	       "same "
 	       "run.\n"
 	       "\n"
-	       "  --seed N       the seed (1)\n"
+	       "  --seed N       the seed (1); a fault prints the last 50 packets\n"
 	       "  --seeds A-B    each seed in a process of its own; prints the faults\n"
 	       "  --steps N      choices of the schedule, before all comes to an end (50000)\n"
 	       "  --long-chains  guests send chains that need several packet objects\n"
@@ -314,6 +316,7 @@ main(int argc, char **argv)
 			(unsigned long)sim_nb_bytes, (unsigned long)hash);
 		return 0;
 	}
+	quiet = true;
 	for (unsigned long long seed = first; seed <= last; seed++) {
 		int status = 0;
 		pid_t pid;

@@ -13,7 +13,7 @@
 
 enum state { IDLE, TIMED, QUEUED, RUNNING, RUNNING_QUEUED };
 
-/* The fields of a work that the stand-in uses: where holds enum state, inbox_next nothing. */
+/* wq_work.where holds an enum state. */
 struct timed {
 	struct wq_work *work;
 	uint64_t at_ns;
@@ -202,17 +202,6 @@ wq_stats_visit_pools(int (*fn)(const struct wq_stats_pool *pool, void *arg), voi
 
 /* ---- the worker ---- */
 
-static void
-run(void *arg)
-{
-	struct runner *r = arg;
-	struct wq_work *work = r->work;
-
-	work->func(work);
-	/* The work may have been freed, unless it says that it still runs for somebody. */
-	r->work = NULL;
-}
-
 uint64_t
 sim_wq_next(void)
 {
@@ -255,7 +244,7 @@ run_one(void *arg)
 	struct runner *r = arg;
 	struct wq_work *work = r->work;
 
-	run(r);
+	work->func(work);
 	if (work->where == RUNNING_QUEUED) {
 		work->where = IDLE;
 		wq_queue_work(NULL, work);
