@@ -8,6 +8,16 @@
 #include "control/port.h"
 #include "tel.h"
 
+struct rte_tel_data *
+tel_dict(void)
+{
+	struct rte_tel_data *d = rte_tel_data_alloc();
+
+	if (d != NULL)
+		rte_tel_data_start_dict(d);
+	return d;
+}
+
 void
 tel_add_dict(struct rte_tel_data *d, const char *name, struct rte_tel_data *sub)
 {
@@ -69,6 +79,14 @@ tel_parse(const char *params, bool with_port, uint32_t max, struct rte_tel_data 
 	comma = strchrnul(params, ',');
 	snprintf(out->port, sizeof(out->port), "%.*s", (int)(comma - params), params);
 	return *comma == '\0' || parse_number(comma + 1, max, d, out);
+}
+
+bool
+tel_no_params(const char *params, struct rte_tel_data *d)
+{
+	if (params != NULL)
+		tel_error(d, "%.32s: the command takes no parameter", params);
+	return params == NULL;
 }
 
 struct find {

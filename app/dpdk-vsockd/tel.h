@@ -28,6 +28,9 @@ tel_add_u64(struct rte_tel_data *d, const char *name, uint64_t value)
 #endif
 }
 
+/** @return an empty dictionary, for tel_add_dict(); NULL: out of memory. */
+struct rte_tel_data *tel_dict(void);
+
 /** Add a dictionary to a dictionary. @param sub freed later, also after an error. */
 void tel_add_dict(struct rte_tel_data *d, const char *name, struct rte_tel_data *sub);
 
@@ -53,6 +56,9 @@ struct tel_params {
  */
 bool tel_parse(const char *params, bool with_port, uint32_t max, struct rte_tel_data *d,
 	struct tel_params *out);
+
+/** @return true if a command got no parameters, as it should; false: @p d is the answer. */
+bool tel_no_params(const char *params, struct rte_tel_data *d);
 
 /**
  * Call @p fn for the port that has the name or the CID.

@@ -40,12 +40,11 @@ add_values(struct rte_tel_data *row, const struct snapshot_conn *r)
 static void
 add_row(struct rte_tel_data *d, const struct snapshot_conn *r)
 {
-	struct rte_tel_data *row = rte_tel_data_alloc();
+	struct rte_tel_data *row = tel_dict();
 	char name[48];
 
 	if (row == NULL)
 		return;
-	rte_tel_data_start_dict(row);
 	add_values(row, r);
 	tel_add_u64(row, "rx_packets", r->rx_packets);
 	tel_add_u64(row, "tx_packets", r->tx_packets);
@@ -223,12 +222,11 @@ compute_rates(struct sample *s, const struct sample *old, uint64_t ms)
 static void
 add_top(struct rte_tel_data *d, const struct sampled *s, unsigned int rank)
 {
-	struct rte_tel_data *row = rte_tel_data_alloc();
+	struct rte_tel_data *row = tel_dict();
 	char name[16];
 
 	if (row == NULL)
 		return;
-	rte_tel_data_start_dict(row);
 	rte_tel_data_add_dict_string(row, "port", s->port);
 	tel_add_u64(row, "guest_cid", s->guest_cid);
 	add_values(row, &s->conn);

@@ -14,8 +14,7 @@
 #include "vsock_limits.h"
 
 /* DPDK truncates an answer at 16 KiB, so lcores and ports are listed in pages. */
-#define LCORES_PER_PAGE 32
-#define PORTS_PER_PAGE  32
+#define ROWS_PER_PAGE 32
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct vsock_switch *serving; /* mutex; NULL: requests are refused */
@@ -25,13 +24,12 @@ static struct vsock_switch *serving; /* mutex; NULL: requests are refused */
 static void
 add_counters(struct rte_tel_data *d, const struct snapshot_port *s)
 {
-	struct rte_tel_data *drops = rte_tel_data_alloc();
+	struct rte_tel_data *drops = tel_dict();
 
 	for (unsigned int i = 0; i < SNAPSHOT_NB_COUNTERS; i++)
 		tel_add_u64(d, snapshot_counter_name(i), s->counters[i]);
 	if (drops == NULL)
 		return;
-	rte_tel_data_start_dict(drops);
 	for (unsigned int i = 0; i < SNAPSHOT_NB_DROPS; i++)
 		tel_add_u64(drops, snapshot_drop_name(i), s->drops[i]);
 	tel_add_dict(d, "drops", drops);
@@ -54,7 +52,7 @@ list_port(struct port *port, void *arg)
 }
 
 static int
-handle_list(const char *params, struct rte_tel_data *d)
+handle_list(struct vsock_switch *sw, const char *params, struct rte_tel_data *d)
 {
 	struct tel_params parsed = {.number = 0};
 	struct list_arg a = {.d = d};
@@ -63,7 +61,7 @@ handle_list(const char *params, struct rte_tel_data *d)
 		return 0;
 	a.start = parsed.number;
 	rte_tel_data_start_array(d, RTE_TEL_STRING_VAL);
-	port_foreach(serving, list_port, &a);
+	port_foreach(sw, list_port, &a);
 	return 0;
 }
 
@@ -90,14 +88,13 @@ table_port(struct port *port, void *arg)
 	struct list_arg *a = arg;
 	struct snapshot_port s;
 
-	if (a->n++ < a->start || a->nb_rows == PORTS_PER_PAGE)
+	if (a->n++ < a->start || a->nb_rows == ROWS_PER_PAGE)
 		return;
-	row = rte_tel_data_alloc();
+	row = tel_dict();
 	if (row == NULL)
 		return;
 	a->nb_rows++;
 	snapshot_port(port, &s);
-	rte_tel_data_start_dict(row);
 	tel_add_u64(row, "cid", conf->cid);
 	tel_add_u64(row, "lcore", s.lcore_id);
 	tel_add_u64(row, "connected", port_has_device(port));
@@ -115,7 +112,7 @@ table_port(struct port *port, void *arg)
 }
 
 static int
-handle_ports(const char *params, struct rte_tel_data *d)
+handle_ports(struct vsock_switch *sw, const char *params, struct rte_tel_data *d)
 {
 	struct tel_params parsed = {.number = 0};
 	struct list_arg a = {.d = d};
@@ -124,7 +121,7 @@ handle_ports(const char *params, struct rte_tel_data *d)
 		return 0;
 	a.start = parsed.number;
 	rte_tel_data_start_dict(d);
-	port_foreach(serving, table_port, &a);
+	port_foreach(sw, table_port, &a);
 	tel_add_u64(d, "next", a.n > a.start + a.nb_rows ? a.start + a.nb_rows : 0);
 	return 0;
 }
@@ -170,27 +167,13 @@ show_port(struct port *port, void *arg)
 }
 
 static int
-handle_port(const char *params, struct rte_tel_data *d)
+handle_port(struct vsock_switch *sw, const char *params, struct rte_tel_data *d)
 {
 	struct tel_params parsed;
 
 	if (tel_parse(params, true, 0, d, &parsed))
-		(void)tel_with_port(serving, &parsed, d, show_port, d);
+		(void)tel_with_port(sw, &parsed, d, show_port, d);
 	return 0;
-}
-
-/* ---- /vsock/conns, /vsock/top: tel_conns.c ---- */
-
-static int
-handle_conns(const char *params, struct rte_tel_data *d)
-{
-	return tel_conns_page(serving, params, d);
-}
-
-static int
-handle_top(const char *params, struct rte_tel_data *d)
-{
-	return tel_conns_top(serving, params, d);
 }
 
 /* ---- /vsock/stats ---- */
@@ -217,13 +200,13 @@ sum_port(struct port *port, void *arg)
 }
 
 static int
-handle_stats(const char *params, struct rte_tel_data *d)
+handle_stats(struct vsock_switch *sw, const char *params, struct rte_tel_data *d)
 {
 	struct sum_arg a = {0};
 
-	if (params != NULL)
-		return tel_error(d, "%.32s: the command takes no parameter", params);
-	port_foreach(serving, sum_port, &a);
+	if (!tel_no_params(params, d))
+		return 0;
+	port_foreach(sw, sum_port, &a);
 	rte_tel_data_start_dict(d);
 	tel_add_u64(d, "ports", a.nb_ports);
 	tel_add_u64(d, "connected", a.nb_connected);
@@ -237,12 +220,11 @@ handle_stats(const char *params, struct rte_tel_data *d)
 static void
 add_lcore(struct rte_tel_data *d, const struct snapshot_lcore *s)
 {
-	struct rte_tel_data *row = rte_tel_data_alloc();
+	struct rte_tel_data *row = tel_dict();
 	char name[16];
 
 	if (row == NULL)
 		return;
-	rte_tel_data_start_dict(row);
 	tel_add_u64(row, "ports", s->nb_ports);
 	tel_add_u64(row, "active_ports", s->nb_active);
 	tel_add_u64(row, "loops", s->stats.loops);
@@ -264,7 +246,7 @@ add_lcore(struct rte_tel_data *d, const struct snapshot_lcore *s)
 }
 
 static int
-handle_lcores(const char *params, struct rte_tel_data *d)
+handle_lcores(struct vsock_switch *sw, const char *params, struct rte_tel_data *d)
 {
 	struct tel_params parsed = {.number = 0};
 	struct snapshot_lcore s;
@@ -274,19 +256,19 @@ handle_lcores(const char *params, struct rte_tel_data *d)
 		return 0;
 	start = parsed.number;
 	rte_tel_data_start_dict(d);
-	for (unsigned int i = 0; i < LCORES_PER_PAGE && snapshot_lcore(serving, start + i, &s); i++)
+	for (unsigned int i = 0; i < ROWS_PER_PAGE && snapshot_lcore(sw, start + i, &s); i++)
 		add_lcore(d, &s);
 	return 0;
 }
 
 /* ---- registration ---- */
 
-static int handle_help(const char *params, struct rte_tel_data *d);
+static int handle_help(struct vsock_switch *sw, const char *params, struct rte_tel_data *d);
 
 /* DPDK cuts a text after 127 bytes. */
 static const struct {
 	const char *cmd;
-	int (*handler)(const char *params, struct rte_tel_data *d);
+	int (*handler)(struct vsock_switch *sw, const char *params, struct rte_tel_data *d);
 	const char *help;
 } commands[] = {
 	{"/vsock/help", handle_help, "These texts. No parameters"},
@@ -294,10 +276,10 @@ static const struct {
 	{"/vsock/ports", handle_ports,
 		"Table of the ports, 32 at a time. Parameter: 'next' of the page before"},
 	{"/vsock/port", handle_port, "Settings and counters of a port. Parameter: name or CID"},
-	{"/vsock/conns", handle_conns,
+	{"/vsock/conns", tel_conns_page,
 		"Connections of a port, in pages. Parameters: name or CID[,'next' of the page "
 		"before]"},
-	{"/vsock/top", handle_top,
+	{"/vsock/top", tel_conns_top,
 		"The busiest connections since the last call. Parameter: their number, at most 25"},
 	{"/vsock/stats", handle_stats, "Sums of the counters of all ports. No parameters"},
 	{"/vsock/lcores", handle_lcores,
@@ -307,10 +289,11 @@ static const struct {
 #define NB_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 static int
-handle_help(const char *params, struct rte_tel_data *d)
+handle_help(struct vsock_switch *sw, const char *params, struct rte_tel_data *d)
 {
-	if (params != NULL)
-		return tel_error(d, "%.32s: the command takes no parameter", params);
+	(void)sw;
+	if (!tel_no_params(params, d))
+		return 0;
 	rte_tel_data_start_dict(d);
 	for (size_t i = 0; i < NB_COMMANDS; i++)
 		rte_tel_data_add_dict_string(d, commands[i].cmd, commands[i].help);
@@ -328,7 +311,7 @@ dispatch(const char *cmd, const char *params, struct rte_tel_data *d)
 		ret = tel_error(d, "the daemon is stopping");
 	for (size_t i = 0; serving != NULL && i < NB_COMMANDS; i++) {
 		if (strcmp(cmd, commands[i].cmd) == 0)
-			ret = commands[i].handler(params, d);
+			ret = commands[i].handler(serving, params, d);
 	}
 	pthread_mutex_unlock(&mutex);
 	return ret;
