@@ -8,7 +8,6 @@ loopback is forwarded to the guest's port, for programs that do not know the CON
 """
 
 import argparse
-import ipaddress
 import os
 import select
 import signal
@@ -16,6 +15,10 @@ import socket
 import sys
 import threading
 import time
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "share", "dpdk-vsockd")]
+import vsockd_address  # noqa: E402
 
 CHUNK = 65536
 EXIT_REFUSED = 1
@@ -151,20 +154,14 @@ def run_stdio(sock):
 
 def listener(text):
     """The listening socket of --listen: unix:PATH or tcp:ADDRESS:PORT."""
-    kind, _, rest = text.partition(":")
-    if kind == "unix" and rest:
+    ip, where = vsockd_address.parse(text, ", such as 127.0.0.1")
+    if ip is None:
         sock = socket.socket(socket.AF_UNIX)
-        sock.bind(rest)
+        sock.bind(where)
         return sock
-    address, _, port = rest.rpartition(":")
-    if kind != "tcp" or not port.isdigit() or int(port) > 65535:
-        raise ValueError(f"--listen {text}: must be unix:PATH or tcp:ADDRESS:PORT")
-    ip = ipaddress.ip_address(address.strip("[]"))
-    if not ip.is_loopback:
-        raise ValueError(f"--listen {text}: only addresses of loopback, such as 127.0.0.1")
     sock = socket.socket(socket.AF_INET6 if ip.version == 6 else socket.AF_INET)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind((str(ip), int(port)))
+    sock.bind((str(ip), where))
     return sock
 
 

@@ -8,7 +8,6 @@ once. If the daemon is away, the answer is vsockd_up 0.
 
 import argparse
 import http.server
-import ipaddress
 import os
 import signal
 import socket
@@ -17,6 +16,7 @@ import sys
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "share", "dpdk-vsockd")]
+import vsockd_address  # noqa: E402
 import vsockd_telemetry  # noqa: E402
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -201,18 +201,10 @@ class TcpServer6(TcpServer):
 
 def server(text):
     """The server of --listen."""
-    kind, _, rest = text.partition(":")
-    if kind == "unix" and rest:
-        return UnixServer(rest, Handler)
-    address, _, port = rest.rpartition(":")
-    if kind != "tcp" or not port.isdigit() or int(port) > 65535:
-        raise ValueError(f"--listen {text}: must be unix:PATH or tcp:ADDRESS:PORT")
-    ip = ipaddress.ip_address(address.strip("[]"))
-    if not ip.is_loopback:
-        raise ValueError(
-            f"--listen {text}: only addresses of loopback (put a proxy in front for others)"
-        )
-    return (TcpServer6 if ip.version == 6 else TcpServer)((str(ip), int(port)), Handler)
+    ip, where = vsockd_address.parse(text, " (put a proxy in front for others)")
+    if ip is None:
+        return UnixServer(where, Handler)
+    return (TcpServer6 if ip.version == 6 else TcpServer)((str(ip), where), Handler)
 
 
 def serve(args):
