@@ -63,15 +63,20 @@ sighup() {
 	[ "$(journal | grep -c SIGHUP)" = 1 ] || { journal | grep SIGHUP; return 1; }
 }
 
+# Wait until another process serves.
+replaced() { # PID SECONDS
+	i=0
+	while [ "$(prop MainPID)" = "$1" ] || ! systemctl -q is-active $unit; do
+		i=$((i + 1))
+		[ $i -lt $(($2 * 2)) ] || return 1
+		sleep 0.5
+	done
+}
+
 killed() {
 	pid=$(prop MainPID)
 	kill -KILL "$pid"
-	i=0
-	while [ "$(prop MainPID)" = "$pid" ] || ! systemctl -q is-active $unit; do
-		i=$((i + 1))
-		[ $i -lt 60 ] || return 1
-		sleep 0.5
-	done
+	replaced "$pid" 30 || return 1
 	[ -S /run/vsockd/vm3.sock ]
 }
 
@@ -84,12 +89,7 @@ watchdog() {
 	sleep 8 # it is fed
 	[ "$(prop MainPID)" = "$pid" ] || { echo "restarted although all went well"; return 1; }
 	kill -STOP "$pid"
-	i=0
-	while [ "$(prop MainPID)" = "$pid" ] || ! systemctl -q is-active $unit; do
-		i=$((i + 1))
-		[ $i -lt 120 ] || return 1
-		sleep 0.5
-	done
+	replaced "$pid" 60 || return 1
 	rm -r /run/systemd/system/$unit.d
 	systemctl daemon-reload
 	journalctl -q --no-pager -o cat _PID=1 | grep -i "watchdog timeout"

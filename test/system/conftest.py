@@ -5,6 +5,10 @@ After every test that used a rig the daemon must be alive, have closed every des
 test made it open, and have counted the drop reasons that the test is marked with.
 """
 
+import os
+import shutil
+import subprocess
+
 import pytest
 
 from pylib.daemon import Daemon
@@ -134,3 +138,27 @@ def launch(request):
         for one in rigs:
             one.close()
             one.daemon.discard()
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """What "meson install" puts into place: the folder that stands for /."""
+    build = os.environ.get("VSOCKD_BUILD", "")
+    if not build or shutil.which("meson") is None:
+        pytest.skip("meson or the build is missing")
+    dest = tmp_path_factory.mktemp("dest")
+    subprocess.run(
+        ["meson", "install", "-C", build, "--no-rebuild", "--destdir", dest],
+        stdout=subprocess.DEVNULL,
+        timeout=120,
+        check=True,
+    )
+    yield dest
+    shutil.rmtree(dest, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def prefix(installed):
+    """The prefix of the build in that folder."""
+    (found,) = installed.rglob("sbin/dpdk-vsockd")
+    return found.parent.parent

@@ -66,11 +66,11 @@ def run(line, status=0, **kwargs):
 class World:
     """An installed copy of the programs, and a daemon with the guest of the documents."""
 
-    def __init__(self, launch, installed, shared, tmp):
+    def __init__(self, launch, prefix, shared, tmp):
         self.launch = launch
         self.shared = str(shared)  # by all lines
         self.tmp = str(tmp)
-        bins = [os.path.join(installed, d) for d in ("bin", "sbin")]
+        bins = [os.path.join(prefix, d) for d in ("bin", "sbin")]
         self.env = dict(os.environ, PATH=os.pathsep.join(bins + [os.environ["PATH"]]))
         self.rig = None
 
@@ -103,18 +103,6 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory):
-    """What "meson install" puts into place."""
-    if not BUILD or shutil.which("meson") is None:
-        pytest.skip("meson or the build is missing")
-    dest = tmp_path_factory.mktemp("dest")
-    run(f"meson install -C {BUILD} --no-rebuild --destdir {dest}")
-    (found,) = dest.rglob("sbin/dpdk-vsockd")
-    yield str(found.parent.parent)
-    shutil.rmtree(dest, ignore_errors=True)
-
-
-@pytest.fixture(scope="module")
 def shared(tmp_path_factory):
     """A folder for all lines of the documents."""
     folder = tmp_path_factory.mktemp("shared")
@@ -123,8 +111,8 @@ def shared(tmp_path_factory):
 
 
 @pytest.fixture
-def world(launch, installed, shared, tmp_path):
-    return World(launch, installed, shared, tmp_path)
+def world(launch, prefix, shared, tmp_path):
+    return World(launch, prefix, shared, tmp_path)
 
 
 def finish(tool, status=0):

@@ -31,24 +31,6 @@ def run(*args, **kwargs):
     return done.stdout
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory):
-    """The folder that stands for /, with the prefix of the build in it."""
-    if not BUILD or shutil.which("meson") is None:
-        pytest.skip("meson or the build is missing")
-    dest = tmp_path_factory.mktemp("dest")
-    run("meson", "install", "-C", BUILD, "--no-rebuild", "--destdir", dest)
-    yield dest
-    shutil.rmtree(dest, ignore_errors=True)
-
-
-@pytest.fixture(scope="module")
-def prefix(installed):
-    """The prefix in it."""
-    (found,) = installed.rglob("sbin/dpdk-vsockd")
-    return found.parent.parent
-
-
 def program(prefix, command):
     """Path of an installed program."""
     return prefix / ("sbin" if command == "dpdk-vsockd" else "bin") / command

@@ -202,35 +202,28 @@ def test_too_few_descriptors():
 # ---- help ----
 
 
-@pytest.mark.parametrize("words", [["--help"], ["-h"], ["--", "--help"], ["-l", "0", "--help"]])
-def test_help_begins_with_examples(words):
-    done = subprocess.run(
+def query(*words):
+    """Run the daemon with words that it answers at once."""
+    return subprocess.run(
         [Daemon().program, *words], capture_output=True, text=True, timeout=TIMEOUT, check=False
     )
+
+
+@pytest.mark.parametrize("words", [["--help"], ["-h"], ["--", "--help"], ["-l", "0", "--help"]])
+def test_help_begins_with_examples(words):
+    done = query(*words)
     assert done.returncode == 0 and done.stderr == ""
     assert done.stdout.count("  dpdk-vsockd ") == 3
     assert "EAL: " not in done.stdout
 
 
 def test_help_of_eal():
-    done = subprocess.run(
-        [Daemon().program, "--help-eal"],
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
+    done = query("--help-eal")
     assert done.returncode == 0 and "--file-prefix" in done.stdout
 
 
 def test_version_without_eal():
-    done = subprocess.run(
-        [Daemon().program, "--version"],
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
+    done = query("--version")
     assert done.returncode == 0 and done.stderr == ""
     assert re.fullmatch(r"dpdk-vsockd \d+\.\d+\.\d+ \(DPDK [\d.]+\)\n", done.stdout)
 
