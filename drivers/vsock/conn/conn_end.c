@@ -59,8 +59,7 @@ conn_end_free(struct lcore *lc, struct conn *c)
 void
 conn_end_host(struct lcore *lc, struct conn *c, enum drop_reason reason)
 {
-	c->port->stats.drops[reason]++;
-	c->end_reason = reason;
+	conn_end_count(c, reason);
 	conn_sock_close(lc, c);
 	conn_end_guest_now(lc, c);
 }

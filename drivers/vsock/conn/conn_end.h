@@ -10,6 +10,14 @@
 
 #include "data/lcore.h"
 
+/** Count the reason why the connection ends, and keep it for the log. */
+static inline void
+conn_end_count(struct conn *c, enum drop_reason reason)
+{
+	c->port->stats.drops[reason]++;
+	c->end_reason = reason;
+}
+
 /**
  * Reset the connection towards the guest: queued data is delivered, then RST. The entry is freed
  * after that. If the guest has not seen the REQUEST yet, the entry is freed at once.

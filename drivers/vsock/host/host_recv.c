@@ -99,7 +99,7 @@ host_recv_eof(struct lcore *lc, struct conn *c)
 	c->host.readable = false;
 	if (c->host.hup && (c->host.lost || c->host.backlog.len > 0)) {
 		/* The program closed with unread bytes of the guest, so the guest gets RST. */
-		c->port->stats.drops[DROP_HOST_ERROR]++;
+		conn_end_count(c, DROP_HOST_ERROR);
 		conn_sock_close(lc, c);
 		conn_end_guest(lc, c);
 		return;

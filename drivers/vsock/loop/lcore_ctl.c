@@ -232,7 +232,7 @@ clear_go_on(struct lcore *lc, struct port *port)
 			continue;
 		if (conn_reset_must_wait(lc, c))
 			return false;
-		port->stats.drops[DROP_GUEST_GONE]++;
+		conn_end_count(c, DROP_GUEST_GONE);
 		conn_reset_peer(lc, c);
 		conn_end_free(lc, c);
 		n++;

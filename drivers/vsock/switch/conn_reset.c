@@ -22,8 +22,7 @@ conn_reset_peer(struct lcore *lc, struct conn *c)
 void
 conn_reset(struct lcore *lc, struct conn *c, enum drop_reason reason)
 {
-	c->port->stats.drops[reason]++;
-	c->end_reason = reason;
+	conn_end_count(c, reason);
 	conn_reset_peer(lc, c);
 	conn_end_guest_now(lc, c);
 }

@@ -157,7 +157,7 @@ reset_sender(struct lcore *lc, const struct pkt *p)
 	c = conn_find(&port->conns, p->hdr.src_port, p->hdr.dst_cid, p->hdr.dst_port);
 	if (c == NULL || c->is_host || c->serial != p->conn_serial || c->state == CONN_DRAINING)
 		return;
-	port->stats.drops[p->drop]++;
+	conn_end_count(c, (enum drop_reason)p->drop);
 	conn_end_guest(lc, c);
 }
 

@@ -174,13 +174,6 @@ establish(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr)
 		forward_msg(lc, c, hdr);
 }
 
-static void
-refused(struct port *port, struct conn *c)
-{
-	port->stats.drops[DROP_GUEST_REFUSED]++;
-	c->end_reason = DROP_GUEST_REFUSED;
-}
-
 static enum chain_next
 act(struct lcore *lc, struct port *port, struct conn *c, const struct wire_hdr *hdr,
 	const struct vq_chain *chain)
@@ -217,7 +210,7 @@ act(struct lcore *lc, struct port *port, struct conn *c, const struct wire_hdr *
 		break;
 	case CONN_ACT_RESET:
 		if (c->state == CONN_TO_GUEST)
-			refused(port, c);
+			conn_end_count(c, DROP_GUEST_REFUSED);
 		conn_reset_peer(lc, c);
 		conn_end_free(lc, c);
 		break;
