@@ -10,6 +10,7 @@
 
 #include "cpu_list.h"
 #include "log_stream.h"
+#include "number.h"
 #include "options.h"
 #include "vsock_limits.h"
 
@@ -65,22 +66,6 @@ bad(const char *option, const char *value, const char *wanted)
 	return -EINVAL;
 }
 
-static int
-parse_number(const char *s, uint32_t max, uint32_t *out)
-{
-	unsigned long v;
-	char *end;
-
-	if (*s < '0' || *s > '9')
-		return -EINVAL;
-	errno = 0;
-	v = strtoul(s, &end, 10);
-	if (*end != '\0' || errno != 0 || v > max)
-		return -EINVAL;
-	*out = v;
-	return 0;
-}
-
 enum option_id {
 	OPT_IDLE = 256,
 	OPT_SPIN_US,
@@ -104,7 +89,7 @@ parse_one(int opt, struct options *opts)
 		opts->spin = strcmp(optarg, "spin") == 0;
 		return 0;
 	case OPT_SPIN_US:
-		if (parse_number(optarg, LIMIT_SPIN_US_MAX, &opts->spin_us) != 0)
+		if (number_parse(optarg, LIMIT_SPIN_US_MAX, &opts->spin_us) != 0)
 			return bad("spin-us", optarg, "must be 0 to 10000000 microseconds");
 		return 0;
 	case OPT_SLOW_CPUS:

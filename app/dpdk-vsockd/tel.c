@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "control/port.h"
+#include "number.h"
 #include "tel.h"
 
 struct rte_tel_data *
@@ -48,17 +48,10 @@ tel_error(struct rte_tel_data *d, const char *fmt, ...)
 static bool
 parse_number(const char *text, uint32_t max, struct rte_tel_data *d, struct tel_params *out)
 {
-	unsigned long long value;
-	char *end;
-
-	errno = 0;
-	value = strtoull(text, &end, 10);
-	if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || value > max) {
+	if (number_parse(text, max, &out->number) != 0) {
 		tel_error(d, "%.32s: must be a number from 0 to %u", text, max);
 		return false;
 	}
-	out->number = (uint32_t)value;
-	out->has_number = true;
 	return true;
 }
 
@@ -69,7 +62,6 @@ tel_parse(const char *params, bool with_port, uint32_t max, struct rte_tel_data 
 	const char *comma;
 
 	out->port[0] = '\0';
-	out->has_number = false;
 	if (!with_port)
 		return params == NULL || parse_number(params, max, d, out);
 	if (params == NULL || params[0] == '\0') {

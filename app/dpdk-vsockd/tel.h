@@ -44,7 +44,6 @@ int tel_error(struct rte_tel_data *d, const char *fmt, ...) __attribute__((forma
 struct tel_params {
 	char port[64];   /**< name or CID; empty: none was given */
 	uint32_t number; /**< default if none was given */
-	bool has_number; /**< a number was given */
 };
 
 /**
