@@ -186,6 +186,13 @@ by_rate(const void *a, const void *b)
 	return by_connection(a, b);
 }
 
+static void
+sample_sort(struct sample *s, int (*compare)(const void *a, const void *b))
+{
+	if (s->nb > 0)
+		qsort(s->rows, s->nb, sizeof(s->rows[0]), compare);
+}
+
 /* @return 0; -ENOMEM. */
 static int
 sample_take(struct vsock_switch *sw, struct sample *s)
@@ -197,8 +204,7 @@ sample_take(struct vsock_switch *sw, struct sample *s)
 		sample_free(s);
 		return -ENOMEM;
 	}
-	if (s->nb > 0)
-		qsort(s->rows, s->nb, sizeof(s->rows[0]), by_connection);
+	sample_sort(s, by_connection);
 	return 0;
 }
 
@@ -240,7 +246,7 @@ int
 tel_conns_top(struct vsock_switch *sw, const char *params, struct rte_tel_data *d)
 {
 	struct tel_params parsed = {.number = TOP_DEFAULT};
-	struct sample now, sorted;
+	struct sample now;
 	uint64_t ms;
 
 	if (!tel_parse(params, false, SNAPSHOT_NB_CONNS, d, &parsed))
@@ -258,21 +264,16 @@ tel_conns_top(struct vsock_switch *sw, const char *params, struct rte_tel_data *
 		return tel_error(d, "out of memory");
 	ms = now.at_ms > last.at_ms ? now.at_ms - last.at_ms : 1;
 	compute_rates(&now, &last, ms);
-	sample_free(&last);
-	last = now;
-	sorted = now;
-	sorted.rows = malloc((now.nb + 1) * sizeof(now.rows[0]));
-	if (sorted.rows == NULL)
-		return tel_error(d, "out of memory");
-	if (now.nb > 0)
-		memcpy(sorted.rows, now.rows, now.nb * sizeof(now.rows[0]));
-	qsort(sorted.rows, sorted.nb, sizeof(sorted.rows[0]), by_rate);
+	sample_sort(&now, by_rate);
 	rte_tel_data_start_dict(d);
 	tel_add_u64(d, "interval_ms", ms);
 	tel_add_u64(d, "conns", now.nb);
-	for (size_t i = 0; i < sorted.nb && i < parsed.number; i++)
-		add_top(d, &sorted.rows[i], (unsigned int)i + 1);
-	free(sorted.rows);
+	for (size_t i = 0; i < now.nb && i < parsed.number; i++)
+		add_top(d, &now.rows[i], (unsigned int)i + 1);
+	/* The next call looks connections up in it. */
+	sample_sort(&now, by_connection);
+	sample_free(&last);
+	last = now;
 	return 0;
 }
 
