@@ -336,7 +336,13 @@ link_destroy(struct vhost_link *link)
 	pthread_mutex_lock(&links_lock);
 	TAILQ_REMOVE(&links, link, next);
 	pthread_mutex_unlock(&links_lock);
+	/*
+	 * The library has waited for its callbacks by reading a flag, which orders no memory. The
+	 * lock orders what the last callback wrote before what follows.
+	 */
+	pthread_mutex_lock(&link->lock);
 	vhost_link_drop_mem(link);
+	pthread_mutex_unlock(&link->lock);
 	pthread_mutex_destroy(&link->lock);
 	free(link);
 }
