@@ -43,8 +43,9 @@ def main():
         print("skipped: may not trace")
         sys.exit(77)
     print(f"futex calls: {few} for 100 works, {many} for 100000")
-    # Calls for start, flush and end, and a margin.
-    assert many <= few + 50, (few, many)
+    # Calls for start, flush and end. A lock whose holder is preempted costs a call, too, which on a
+    # busy machine happens some dozens of times. A call for one work in a hundred is a fault.
+    assert many <= few + 1000, (few, many)
 
 
 if __name__ == "__main__":
