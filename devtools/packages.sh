@@ -11,7 +11,7 @@ declare -A package_groups=(
 	[build]='meson ninja-build pkg-config|pkgconf gcc libc6-dev libdpdk-dev dpdk-dev
 		libnuma-dev libjansson-dev libpcap-dev python3 git ccache'
 	[clang]='clang libclang-rt-dev|libclang-rt-14-dev llvm'
-	[style]='clang-format-14|clang-format shellcheck black python3-flake8'
+	[style]='clang-format-14|clang-format shellcheck black flake8'
 	[test]='python3-pytest socat spin strace valgrind libglib2.0-dev libuv1-dev gnuplot-nox util-linux
 		procps'
 	[guest]='qemu-system-x86 seabios busybox-static lz4 zstd xz-utils kmod cpio'
