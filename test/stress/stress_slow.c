@@ -31,6 +31,7 @@ static uint64_t nb_steady;   /* atomic: connections with the steady guest that w
 static bool sender_opens;    /* atomic: until the sender opens no more */
 static bool sender_plays;    /* atomic: until all its connections are over */
 static unsigned int nb_full; /* atomic: slow guests that have run into the bound */
+static unsigned int nb_have_stopped; /* atomic: slow guests that have stopped receiving since */
 
 struct slow_guest {
 	struct st_guest guest;
@@ -88,7 +89,8 @@ play_sender(void *arg)
 {
 	struct st_guest *g = arg;
 
-	while (st_now_us() < play_until || __atomic_load_n(&nb_full, __ATOMIC_ACQUIRE) < NB_SLOW) {
+	while (st_now_us() < play_until ||
+		__atomic_load_n(&nb_have_stopped, __ATOMIC_ACQUIRE) < NB_SLOW) {
 		open_some(g);
 		st_guest_turn(g);
 	}
@@ -167,7 +169,8 @@ play_slow(void *arg)
 			st_guest_turn(g);
 		if (flag(&sender_opens)) {
 			stop_receiving(g, 1 + st_below(&g->rng, 8));
-			s->nb_stops++;
+			if (s->nb_stops++ == 0)
+				__atomic_fetch_add(&nb_have_stopped, 1, __ATOMIC_ACQ_REL);
 		}
 	}
 	st_guest_check(g);
@@ -278,6 +281,7 @@ run(unsigned int mem_mb)
 	st_host_init(&host, "host", SENDER, NB_GUESTS);
 	sender_opens = sender_plays = true;
 	nb_full = 0;
+	nb_have_stopped = 0;
 	nb_steady = 0;
 	play_until = st_play_until(5);
 	ST_CHECK_EQ(pthread_create(&threads[0], NULL, play_sender, &sender), 0);
