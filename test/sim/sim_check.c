@@ -128,13 +128,13 @@ sim_check_custody(void)
 			TAILQ_FOREACH (p, &lc->held[sim_guests[i].port->id], held) {
 				const struct sim_queue *q = &sim_guests[i].q[PORT_Q_FROM_GUEST];
 
-				if (sim_guests[i].up && is_back(q, p->chain_id) &&
+				if (sim_guests[i].up && is_back(q, p->lead->chain_id) &&
 					!sim_ignores("custody"))
 					sim_fault("custody",
 						"lcore %u holds a loan of chain %u of guest %u, "
 						"which "
 						"has it back",
-						l, p->chain_id, sim_guests[i].cid);
+						l, p->lead->chain_id, sim_guests[i].cid);
 			}
 		}
 	}

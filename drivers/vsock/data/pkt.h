@@ -26,8 +26,14 @@
 
 struct conn;
 
-/** Segments of one packet object. A chain with more segments uses several objects. */
+/**
+ * Segments of one packet object. A chain with more segments uses several objects: its parts. The
+ * first part is the lead of the chain. The chain goes back to the guest when all parts are home, in
+ * whatever order they come.
+ */
 #define PKT_MAX_SEGS 20
+/** Parts of a chain at most. Its header may leave the first segment without payload. */
+#define PKT_MAX_PARTS ((VQ_CHAIN_MAX_SEGS + PKT_MAX_SEGS - 1) / PKT_MAX_SEGS)
 
 enum pkt_kind {
 	PKT_MSG,    /**< a header without payload */
@@ -52,21 +58,22 @@ struct pkt {
 	uint8_t home;                  /* [H] index of the lcore, constant */
 	uint8_t verdict;               /* [R] enum pkt_verdict */
 	bool returning;                /* [R] the object is on its way home */
-	bool has_chain;                /* [H] loan: the last or only object of its chain */
 	uint16_t src_port_id;          /* [H] port of the sender */
 	uint16_t dst_port_id;          /* [H] */
 	uint32_t src_port_gen;         /* [H] */
 	uint32_t dst_port_gen;         /* [H] */
 	uint32_t conn_serial;          /* [H] the sender's end */
 	uint32_t peer_serial;    /* [H] the receiver's end; 0: the sender does not know it yet */
-	uint16_t chain_id;       /* [H] loan: buffer id */
-	uint16_t nb_descs;       /* [H] loan: ring entries of the chain */
+	uint16_t nb_parts;       /* [H] lead of a chain: objects of the chain that are not home */
+	uint16_t chain_id;       /* [H] lead of a chain: buffer id */
+	uint16_t nb_descs;       /* [H] loan: its part of the chain's ring entries, at least 1 */
 	uint16_t nb_segs;        /* [H] */
 	uint16_t ring_share;     /* [H] loan: see loan_ring_share() */
 	uint16_t drop;           /* [R] enum drop_reason of a refusal */
 	uint32_t payload_off;    /* [H] offset of the payload in the segments */
 	uint32_t rec_left;       /* [R] seqpacket copy: bytes left of the first record */
 	uint32_t rec_flags;      /* [R] seqpacket copy: its flags */
+	struct pkt *lead;        /* [H] loan: the first object of its chain */
 	struct conn *conn;       /* [R] the connection whose queue it is in */
 	struct wire_hdr hdr;     /* [H] the checked copy */
 	struct chunk_queue copy; /* [R] PKT_COPY */

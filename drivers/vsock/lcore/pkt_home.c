@@ -25,6 +25,24 @@ pkt_home_put(struct lcore *lc, struct pkt *p)
 	lc->nb_free_pkts++;
 }
 
+/* The chain goes back, and its lead becomes free, when the last part is home. */
+static void
+part_arrives(struct lcore *lc, struct port *port, struct pkt *p)
+{
+	struct pkt *lead = p->lead;
+
+	if (p != lead) {
+		port->nb_pkts_out--;
+		pkt_home_put(lc, p);
+	}
+	if (--lead->nb_parts > 0)
+		return;
+	vq_return(&port->vq[PORT_Q_FROM_GUEST], lead->chain_id);
+	lcore_port_flush_later(lc, port);
+	port->nb_pkts_out--;
+	pkt_home_put(lc, lead);
+}
+
 void
 pkt_home_arrive(struct lcore *lc, struct pkt *p)
 {
@@ -36,11 +54,11 @@ pkt_home_arrive(struct lcore *lc, struct pkt *p)
 		pkt_home_put(lc, p);
 		return;
 	}
-	port->nb_pkts_out--;
-	if (p->kind == PKT_LOAN && p->has_chain) {
-		vq_return(&port->vq[PORT_Q_FROM_GUEST], p->chain_id);
-		lcore_port_flush_later(lc, port);
+	if (p->kind == PKT_LOAN) {
+		part_arrives(lc, port, p);
+		return;
 	}
+	port->nb_pkts_out--;
 	pkt_home_put(lc, p);
 }
 

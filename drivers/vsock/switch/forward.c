@@ -80,50 +80,57 @@ forward_msg(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr)
 	send_packet(lc, p, c->peer.lcore);
 }
 
+/* Set the fields of a part: up to PKT_MAX_SEGS segments from byte @p off of the first one. */
+static void
+fill_part(struct pkt *p, const struct vq_seg *segs, uint16_t nb_segs, uint32_t off, uint32_t left)
+{
+	p->nb_segs = RTE_MIN(nb_segs, PKT_MAX_SEGS);
+	p->len = RTE_MIN(left, seg_total_len(segs, p->nb_segs) - off);
+	p->off = 0;
+	p->payload_off = off;
+	memcpy(p->segs, segs, p->nb_segs * sizeof(*segs));
+}
+
 /*
- * Use one packet object for each PKT_MAX_SEGS segments. The last object owns the chain. Objects are
- * delivered in order, so the last one also comes home last.
+ * Make all parts before the first one is sent. A packet that was sent may come back at once, and
+ * the receiver may take packet objects and end the connection.
  */
 void
 forward_data(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr,
 	const struct vq_chain *chain, uint32_t skip)
 {
-	const unsigned int to = c->peer.lcore; /* the connection may end on the way */
-	uint16_t share = loan_ring_share(&c->port->vq[PORT_Q_FROM_GUEST]);
+	const unsigned int to = c->peer.lcore;
+	const uint16_t share = loan_ring_share(&c->port->vq[PORT_Q_FROM_GUEST]);
 	uint32_t off = WIRE_HDR_LEN + skip, left = hdr->len - skip;
+	uint16_t nb_segs = chain->nb_segs, nb_descs = chain->nb_descs, nb_parts = 0;
 	const struct vq_seg *segs = chain->segs;
-	uint16_t nb_segs = chain->nb_segs;
+	struct pkt *parts[PKT_MAX_PARTS];
+	bool last;
 
-	for (;; segs++, nb_segs--) {
-		if (nb_segs <= 1 || off < segs->len)
-			break;
+	for (; nb_segs > 1 && off >= segs->len; segs++, nb_segs--)
 		off -= segs->len;
-	}
-	for (;;) {
+	do {
 		struct pkt *p = new_packet(lc, c, PKT_LOAN);
-		uint16_t n = RTE_MIN(nb_segs, PKT_MAX_SEGS);
-		uint32_t have = seg_total_len(segs, n) - off;
 
-		p->len = RTE_MIN(left, have);
-		p->has_chain = p->len == left;
+		fill_part(p, segs, nb_segs, off, left);
+		last = p->len == left;
 		p->hdr = *hdr;
 		p->hdr.len = p->len;
-		p->hdr.flags = p->has_chain ? hdr->flags : 0;
-		p->off = 0;
-		p->payload_off = off;
-		p->chain_id = chain->id;
-		p->nb_descs = p->has_chain ? chain->nb_descs : 0;
-		p->nb_segs = n;
+		p->hdr.flags = last ? hdr->flags : 0;
+		p->nb_descs = RTE_MAX(last ? nb_descs : RTE_MIN(nb_descs, p->nb_segs), 1);
 		p->ring_share = share;
-		memcpy(p->segs, segs, n * sizeof(*segs));
+		parts[nb_parts++] = p;
+		p->lead = parts[0];
+		nb_descs -= RTE_MIN(nb_descs, p->nb_descs);
 		left -= p->len;
-		send_packet(lc, p, to);
-		if (left == 0)
-			return;
-		segs += n;
-		nb_segs -= n;
+		segs += p->nb_segs;
+		nb_segs -= p->nb_segs;
 		off = 0;
-	}
+	} while (!last);
+	parts[0]->nb_parts = nb_parts;
+	parts[0]->chain_id = chain->id;
+	for (uint16_t i = 0; i < nb_parts; i++)
+		send_packet(lc, parts[i], to);
 }
 
 void

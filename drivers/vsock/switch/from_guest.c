@@ -18,7 +18,7 @@
 #include "wire/credit.h"
 
 /* Bound of the packet objects for one chain. */
-#define PKTS_PER_CHAIN (VQ_CHAIN_MAX_SEGS / PKT_MAX_SEGS + 2)
+#define PKTS_PER_CHAIN (PKT_MAX_PARTS + 1)
 
 /** The next step for a chain. */
 enum chain_next {
