@@ -7,11 +7,11 @@ test made it open, and have counted the drop reasons that the test is marked wit
 
 import os
 import shutil
-import subprocess
 
 import pytest
 
 from pylib.daemon import Daemon
+from pylib.install import alone, install
 from pylib.rig import Rig, needs_daemon
 
 DAEMONS = {"": {"cids": (3, 4)}}  # pytest tells parameters apart by identity: one object for all
@@ -147,12 +147,8 @@ def installed(tmp_path_factory):
     if not build or shutil.which("meson") is None:
         pytest.skip("meson or the build is missing")
     dest = tmp_path_factory.mktemp("dest")
-    subprocess.run(
-        ["meson", "install", "-C", build, "--no-rebuild", "--destdir", dest],
-        stdout=subprocess.DEVNULL,
-        timeout=120,
-        check=True,
-    )
+    with alone(build):
+        install(build, dest)
     yield dest
     shutil.rmtree(dest, ignore_errors=True)
 

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 
 import pytest
+from pylib.install import alone, install
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("VSOCKD_BUILD", "")
@@ -161,7 +162,8 @@ def test_uninstall(tmp_path):
     """Nothing is left but folders."""
     if not BUILD or shutil.which("meson") is None:
         pytest.skip("meson or the build is missing")
-    run("meson", "install", "-C", BUILD, "--no-rebuild", "--destdir", tmp_path)
-    assert [p for p in tmp_path.rglob("*") if not p.is_dir()]
-    run("ninja", "-C", BUILD, "uninstall")
+    with alone(BUILD):
+        install(BUILD, tmp_path)
+        assert [p for p in tmp_path.rglob("*") if not p.is_dir()]
+        run("ninja", "-C", BUILD, "uninstall")
     assert not [p for p in tmp_path.rglob("*") if p.is_symlink() or not p.is_dir()]
