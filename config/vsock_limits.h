@@ -48,7 +48,7 @@
 
 /* ---- packet objects and messages ---- */
 
-/** Packet objects of one lcore. Each holds a loaned chain, a copy, or a message. */
+/** Packet objects of one lcore. Each holds a part of a loaned chain, or a message. */
 #define LIMIT_NB_PKTS_PER_LCORE 8192
 /** Packet objects that every guest of an lcore may have under way, however many guests it has. */
 #define LIMIT_NB_PKTS_PER_PORT_MIN 64

@@ -88,7 +88,7 @@ fresh_entries(void)
 	CHECK_EQ(c->tx_cnt, 0);
 	CHECK_EQ(c->state, CONN_NONE);
 	CHECK_EQ(c->serial, 0);
-	CHECK(TAILQ_EMPTY(&c->data));
+	CHECK(!conn_has_data(c));
 	conn_free(&t, c);
 	conn_table_fini(&t);
 }

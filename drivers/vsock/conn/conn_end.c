@@ -17,7 +17,7 @@ conn_end_guest(struct lcore *lc, struct conn *c)
 	}
 	c->state = CONN_DRAINING;
 	/* Data that still waits must not come before the answer to the guest's REQUEST. */
-	c->ctl = CONN_CTL_RST | (TAILQ_EMPTY(&c->data) ? 0 : c->ctl & CONN_CTL_RESPONSE);
+	c->ctl = CONN_CTL_RST | (conn_has_data(c) ? c->ctl & CONN_CTL_RESPONSE : 0);
 	conn_turn_ready(lc, c);
 }
 

@@ -36,7 +36,7 @@ receiver(struct lcore *lc, const struct conn *c, const struct wire_hdr *hdr)
 	to = conn_peer_find(port, hdr, c->serial, c->peer.serial);
 	if (to == NULL || to->state != CONN_OPEN)
 		return NULL;
-	if (!TAILQ_EMPTY(&to->data) || (to->ctl & CTL_IN_ORDER) != 0 || others_wait(port, to))
+	if (conn_has_data(to) || (to->ctl & CTL_IN_ORDER) != 0 || others_wait(port, to))
 		return NULL;
 	if (!credit_respected(to->guest_buf_alloc_max, to->tx_cnt + hdr->len, to->guest_fwd_cnt))
 		return NULL; /* forward_data() finds the same fault, and resets the connection */

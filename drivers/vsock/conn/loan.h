@@ -6,41 +6,33 @@
  * @file
  * The queue of packets that wait for a guest's RX buffers. A packet is a loan while its sender's
  * TX ring may be held: the payload stays in the sender's chain. Beyond that bound the payload is
- * copied to pool memory. Beyond the bounds of the pool the connection is reset.
+ * copied to pool memory (conn/conn_copy.h), and the packet goes home. What follows a copy is copied
+ * as well, until the copy is delivered. Beyond the bounds of the pool the connection is reset.
  * Context, unless a function states another: the receiving lcore.
  */
 
 #include "data/lcore.h"
 
 /**
- * Append a packet with payload to the connection's queue: as a loan, or as a copy if the receiver
- * may not hold more of the sender's ring.
- * @return DROP_NONE: the queue owns the packet. DROP_PAIR_LIMIT or DROP_POOL_EXHAUSTED: the caller
- * still owns it.
+ * Append a packet with payload to the connection's queue: as a loan, or as a copy if
+ * loan_is_possible() does not hold.
+ * @return DROP_NONE: the queue owns the packet, or it was copied and sent home. DROP_PAIR_LIMIT or
+ * DROP_POOL_EXHAUSTED: the caller still owns it.
  */
 enum drop_reason loan_append(struct lcore *lc, struct conn *c, struct pkt *p);
 
-/** Account @p len delivered bytes of the first packet of the queue. */
-void loan_consume(struct lcore *lc, struct conn *c, struct pkt *p, uint32_t len);
-
-/**
- * Set p->rec_left and p->rec_flags to the first message of a seqpacket copy.
- * @return false if the copy holds no message.
- */
-bool loan_next_record(struct lcore *lc, struct conn *c, struct pkt *p);
-
-/** Remove the first packet from the queue after its delivery, and send it home. */
+/** Remove a packet from the queue after its delivery, and send it home. */
 void loan_done(struct lcore *lc, struct conn *c, struct pkt *p);
 
 /** Drop all packets that are queued for the connection's guest. */
 void loan_purge(struct lcore *lc, struct conn *c);
 
 /**
- * Replace a loan in its connection's queue by a copy of its payload. The caller owns the packet
- * afterwards.
- * @return DROP_NONE; DROP_PAIR_LIMIT or DROP_POOL_EXHAUSTED: there is no copy.
+ * Copy all loans of the connection, and send the packets home.
+ * @return DROP_NONE; DROP_PAIR_LIMIT or DROP_POOL_EXHAUSTED: there is no copy, and all loans are
+ * still in the queue.
  */
-enum drop_reason loan_call_back(struct lcore *lc, struct pkt *p);
+enum drop_reason loan_revoke(struct lcore *lc, struct conn *c);
 
 /**
  * The descriptors of a TX ring that one receiving guest may hold. No guest may hold more while all
@@ -54,11 +46,15 @@ loan_ring_share(const struct vq *vq)
 	return RTE_MAX(vq->size / LIMIT_PAIR_RING_SHARE, 1);
 }
 
-/** @return true if the connection's port may not hold this loan's share of its sender's ring. */
+/**
+ * @return true if the packet can stay a loan: it does not have to follow bytes of the copy, and the
+ * connection's port may hold this part of its sender's ring.
+ */
 static inline bool
-loan_is_over_share(const struct conn *c, const struct pkt *p)
+loan_is_possible(const struct conn *c, const struct pkt *p)
 {
-	return c->port->pairs[p->src_port_id].nb_held_descs + p->nb_descs > p->ring_share;
+	return !c->has_copy &&
+		c->port->pairs[p->src_port_id].nb_held_descs + p->nb_descs <= p->ring_share;
 }
 
 #endif

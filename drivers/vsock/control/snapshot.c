@@ -94,8 +94,7 @@ struct conns_arg {
 static const char *
 open_waits(const struct conn *c)
 {
-	const bool pending =
-		!TAILQ_EMPTY(&c->data) || (c->is_host && c->host.readable && !c->host.eof);
+	const bool pending = conn_has_data(c) || (c->is_host && c->host.readable && !c->host.eof);
 
 	if (c->is_host && c->host.backlog.len > 0)
 		return "host_program"; /* it does not read */

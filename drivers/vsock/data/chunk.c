@@ -324,6 +324,19 @@ chunk_consume(
 }
 
 void
+chunk_join(struct chunk_queue *q, struct chunk_queue *from)
+{
+	if (q->tail != NULL)
+		q->tail->next = from->head;
+	else
+		q->head = from->head;
+	if (from->tail != NULL)
+		q->tail = from->tail;
+	q->len += from->len;
+	*from = (struct chunk_queue){0};
+}
+
+void
 chunk_clear(struct chunk_queue *q, struct chunk_pool *pool, struct chunk_account *acct)
 {
 	while (q->head != NULL) {

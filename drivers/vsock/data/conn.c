@@ -94,7 +94,7 @@ conn_add(struct conn_table *t, uint32_t local_port, uint32_t peer_cid, uint32_t 
 	c->local_port = local_port;
 	c->peer_cid = peer_cid;
 	c->peer_port = peer_port;
-	TAILQ_INIT(&c->data);
+	TAILQ_INIT(&c->loans);
 	b = bucket(t, local_port, peer_cid, peer_port);
 	c->hash_next = *b;
 	*b = c;

@@ -73,6 +73,13 @@ struct conn_peer {
 	uint16_t lcore; /* index */
 };
 
+/** Bytes for the guest that wait in pool memory: see conn/conn_copy.h. */
+struct conn_copy {
+	struct chunk_queue bytes;
+	uint32_t piece_left; /* seqpacket: bytes left of the first piece, whose record was read */
+	uint32_t piece_flags;
+};
+
 /** One guest's end of a connection. */
 struct conn {
 	_Alignas(RTE_CACHE_LINE_SIZE) struct conn *hash_next;
@@ -94,6 +101,7 @@ struct conn {
 	uint8_t nb_asked;   /* CREDIT_REQUESTs without an answer */
 	uint8_t end_reason; /* enum drop_reason of the end; DROP_NONE: closed */
 	bool request_sent;  /* the guest knows the connection: REQUEST was sent or received */
+	bool has_copy;      /* the copy holds bytes, or an empty message */
 
 	/* From the headers of the guest's packets. */
 	uint32_t guest_buf_alloc;
@@ -113,12 +121,13 @@ struct conn {
 	uint64_t used_tsc;   /* TSC of the iteration that moved payload last; 0: none yet */
 
 	struct port *port;
-	struct pkt_list data; /* for the guest, in order */
+	struct pkt_list loans; /* for the guest, in order; the bytes of the copy follow them */
 	TAILQ_ENTRY(conn) ready_entry;
 	union {
 		struct conn_host host;
 		struct conn_peer peer;
 	};
+	struct conn_copy copy;
 
 	TAILQ_ENTRY(conn) timer_entry;
 	uint64_t deadline_ms;
@@ -168,6 +177,13 @@ struct conn *conn_add(
  */
 void conn_init(struct conn *c, struct port *port, uint32_t serial, uint8_t type,
 	const struct wire_hdr *request);
+
+/** @return true if data wait for the guest. Context: owning lcore. */
+static inline bool
+conn_has_data(const struct conn *c)
+{
+	return !TAILQ_EMPTY(&c->loans) || c->has_copy;
+}
 
 /** Take the guest's credit from a packet of the guest. Context: owning lcore. */
 static inline void

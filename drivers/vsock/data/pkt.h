@@ -20,7 +20,6 @@
 
 #include <rte_common.h>
 
-#include "data/chunk.h"
 #include "ring/seg.h"
 #include "wire/wire.h"
 
@@ -38,7 +37,6 @@ struct conn;
 enum pkt_kind {
 	PKT_MSG,    /**< a header without payload */
 	PKT_LOAN,   /**< payload in a chain of the sender's TX ring */
-	PKT_COPY,   /**< payload in pool memory */
 	PKT_REVOKE, /**< request to return all loans of src_port */
 };
 
@@ -63,20 +61,17 @@ struct pkt {
 	uint32_t src_port_gen;         /* [H] */
 	uint32_t dst_port_gen;         /* [H] */
 	uint32_t conn_serial;          /* [H] the sender's end */
-	uint32_t peer_serial;    /* [H] the receiver's end; 0: the sender does not know it yet */
-	uint16_t nb_parts;       /* [H] lead of a chain: objects of the chain that are not home */
-	uint16_t chain_id;       /* [H] lead of a chain: buffer id */
-	uint16_t nb_descs;       /* [H] loan: its part of the chain's ring entries, at least 1 */
-	uint16_t nb_segs;        /* [H] */
-	uint16_t ring_share;     /* [H] loan: see loan_ring_share() */
-	uint16_t drop;           /* [R] enum drop_reason of a refusal */
-	uint32_t payload_off;    /* [H] offset of the payload in the segments */
-	uint32_t rec_left;       /* [R] seqpacket copy: bytes left of the first record */
-	uint32_t rec_flags;      /* [R] seqpacket copy: its flags */
-	struct pkt *lead;        /* [H] loan: the first object of its chain */
-	struct conn *conn;       /* [R] the connection whose queue it is in */
-	struct wire_hdr hdr;     /* [H] the checked copy */
-	struct chunk_queue copy; /* [R] PKT_COPY */
+	uint32_t peer_serial; /* [H] the receiver's end; 0: the sender does not know it yet */
+	uint16_t nb_parts;    /* [H] lead of a chain: objects of the chain that are not home */
+	uint16_t chain_id;    /* [H] lead of a chain: buffer id */
+	uint16_t nb_descs;    /* [H] loan: its part of the chain's ring entries, at least 1 */
+	uint16_t nb_segs;     /* [H] */
+	uint16_t ring_share;  /* [H] loan: see loan_ring_share() */
+	uint16_t drop;        /* [R] enum drop_reason of a refusal */
+	uint32_t payload_off; /* [H] offset of the payload in the segments */
+	struct pkt *lead;     /* [H] loan: the first object of its chain */
+	struct conn *conn;    /* [R] the connection whose queue it is in */
+	struct wire_hdr hdr;  /* [H] the checked copy */
 	struct vq_seg segs[PKT_MAX_SEGS]; /* [H] loan */
 };
 _Static_assert(offsetof(struct pkt, segs) + 2 * sizeof(struct vq_seg) <= 4 * RTE_CACHE_LINE_SIZE,

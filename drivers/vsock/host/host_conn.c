@@ -239,7 +239,7 @@ event_open(struct lcore *lc, struct conn *c)
 	}
 	if (host_recv_possible(c))
 		conn_turn_ready(lc, c);
-	else if (c->host.readable && TAILQ_EMPTY(&c->data) &&
+	else if (c->host.readable && !conn_has_data(c) &&
 		credit_free(c->guest_buf_alloc, c->tx_cnt, c->guest_fwd_cnt) == 0 && at_eof(c))
 		host_recv_eof(lc, c);
 }

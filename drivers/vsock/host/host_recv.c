@@ -3,13 +3,13 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "conn/conn_copy.h"
 #include "conn/conn_end.h"
 #include "conn/conn_sock.h"
 #include "conn/conn_turn.h"
 #include "conn/rx_buf.h"
 #include "host/host_peek.h"
 #include "host/host_recv.h"
-#include "lcore/pkt_home.h"
 #include "wire/credit.h"
 
 /* A message must fit into the chunks of one recvmsg(). */
@@ -177,39 +177,23 @@ recv_stream(struct lcore *lc, struct conn *c, unsigned int max_buffers)
 static void
 recv_message_to_pool(struct lcore *lc, struct conn *c, uint32_t len)
 {
-	struct pkt *p = pkt_home_get(lc);
+	struct chunk_queue *q = &c->copy.bytes;
 	struct msghdr msg = {.msg_iov = lc->iov};
 	ssize_t n;
 
-	if (p == NULL) {
-		conn_end_host(lc, c, DROP_POOL_EXHAUSTED);
-		return;
-	}
-	p->kind = PKT_COPY;
-	p->off = 0;
-	p->conn = c;
-	p->src_port_id = c->port->id;
-	p->copy = (struct chunk_queue){0};
-	msg.msg_iovlen =
-		chunk_reserve(&p->copy, lc->chunks, &c->port->pool, len, lc->iov, LCORE_NB_IOV);
+	msg.msg_iovlen = chunk_reserve(q, lc->chunks, &c->port->pool, len, lc->iov, LCORE_NB_IOV);
 	if (msg.msg_iovlen == 0) {
-		pkt_home_put(lc, p);
 		conn_end_host(lc, c, DROP_POOL_EXHAUSTED);
 		return;
 	}
 	c->port->stats.host_recv_calls++;
 	n = recvmsg(c->host.fd, &msg, MSG_DONTWAIT);
-	chunk_grown(&p->copy, lc->chunks, &c->port->pool, n > 0 ? n : 0);
+	chunk_grown(q, lc->chunks, &c->port->pool, n > 0 ? n : 0);
 	if (n <= 0) {
-		pkt_home_put(lc, p);
 		read_failed(lc, c, n);
 		return;
 	}
-	p->len = n;
-	p->rec_left = n;
-	p->rec_flags = WIRE_SEQ_EOM;
-	c->port->pairs[p->src_port_id].pool_len += n;
-	TAILQ_INSERT_TAIL(&c->data, p, next);
+	conn_copy_received(c, n);
 	conn_turn_ready(lc, c);
 }
 
@@ -218,7 +202,7 @@ recv_messages(struct lcore *lc, struct conn *c, unsigned int max_buffers)
 {
 	unsigned int done = 0;
 
-	while (done < max_buffers && TAILQ_EMPTY(&c->data) && host_recv_possible(c)) {
+	while (done < max_buffers && !conn_has_data(c) && host_recv_possible(c)) {
 		uint32_t credit = credit_free(c->guest_buf_alloc, c->tx_cnt, c->guest_fwd_cnt);
 		struct msghdr msg = {.msg_iov = lc->iov};
 		struct window w;

@@ -185,15 +185,16 @@ forward_revoke(struct lcore *lc, uint16_t src_port_id)
 
 	while ((p = TAILQ_FIRST(&lc->held[src_port_id])) != NULL) {
 		struct conn *c = p->conn;
-		enum drop_reason reason = loan_call_back(lc, p);
+		enum drop_reason reason = loan_revoke(lc, c);
 
-		if (reason == DROP_NONE) {
-			pkt_home_send(lc, p);
+		if (reason == DROP_NONE)
 			continue;
-		}
-		/* A stream must not lose bytes, so reset both ends. */
+		/* Bytes must not get lost: reset both ends. The packet tells the sender's. */
+		p->verdict = PKT_REFUSED;
+		p->drop = reason;
+		if (p->home == lc->index)
+			reset_sender(lc, p);
 		conn_end_guest_now(lc, c);
-		refuse(lc, p, reason);
 	}
 }
 
@@ -243,7 +244,7 @@ arrive_data(struct lcore *lc, struct conn *c, struct pkt *p)
 		reason = DROP_OVER_CREDIT;
 	} else {
 		/* Fill RX buffers first, because that may return chains of the sender's ring. */
-		if (loan_is_over_share(c, p) && c->port->running)
+		if (!c->has_copy && !loan_is_possible(c, p) && c->port->running)
 			to_guest_poll(lc, c->port);
 		reason = loan_append(lc, c, p);
 	}

@@ -54,7 +54,7 @@ absorb_credit(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr)
 		c->credit_asked = false;
 		c->nb_asked = 0;
 	}
-	if (!TAILQ_EMPTY(&c->data) || (c->is_host && host_recv_possible(c)))
+	if (conn_has_data(c) || (c->is_host && host_recv_possible(c)))
 		conn_turn_ready(lc, c);
 }
 

@@ -3,6 +3,7 @@
 
 #include <rte_debug.h>
 
+#include "conn/conn_copy.h"
 #include "conn/conn_end.h"
 #include "conn/conn_turn.h"
 #include "conn/direct.h"
@@ -43,19 +44,21 @@ sendable(const struct conn *c)
 			  : UINT32_MAX;
 }
 
-static uint32_t
-copy_out(struct lcore *lc, struct conn *c, struct pkt *p, const struct vq_chain *chain,
+/* Copy the first bytes that wait into an RX buffer, from byte off of the buffer on. */
+static void
+copy_out(struct lcore *lc, struct conn *c, struct pkt *loan, const struct vq_chain *chain,
 	uint32_t off, uint32_t len)
 {
 	uint32_t n;
 
-	if (p->kind == PKT_COPY)
-		n = chunk_read_segs(&p->copy, len, chain->segs, chain->nb_segs, off);
-	else
-		n = seg_copy(chain->segs, chain->nb_segs, off, p->segs, p->nb_segs,
-			p->payload_off + p->off, len);
+	if (loan == NULL) {
+		n = conn_copy_read(lc, c, chain, off, len);
+	} else {
+		n = seg_copy(chain->segs, chain->nb_segs, off, loan->segs, loan->nb_segs,
+			loan->payload_off + loan->off, len);
+		loan->off += n;
+	}
 	RTE_VERIFY(n == len); /* lengths were checked when the chains were popped */
-	loan_consume(lc, c, p, n);
 	c->used_tsc = lc->now;
 	if (c->is_host) {
 		c->tx_cnt += n;
@@ -63,25 +66,29 @@ copy_out(struct lcore *lc, struct conn *c, struct pkt *p, const struct vq_chain 
 		c->port->stats.guest_copied_bytes += n;
 		c->port->stats.guest_payload_bytes += n;
 	}
-	return n;
+}
+
+static uint32_t
+payload_room(const struct vq_chain *chain, uint32_t max)
+{
+	return RTE_MIN(RTE_MIN(chain->len - WIRE_HDR_LEN, WIRE_PAYLOAD_MAX_LEN), max);
 }
 
 /* Fill one RX buffer with the next bytes of a stream, from as many packets as fit. */
 static void
 fill_stream(struct lcore *lc, struct conn *c, const struct vq_chain *chain, uint32_t max)
 {
-	uint32_t room = RTE_MIN(
-		RTE_MIN(chain->len, WIRE_HDR_LEN + WIRE_PAYLOAD_MAX_LEN) - WIRE_HDR_LEN, max);
-	uint32_t len = 0;
-	struct pkt *p;
+	uint32_t room = payload_room(chain, max), len = 0;
 
-	while (len < room && (p = TAILQ_FIRST(&c->data)) != NULL) {
-		uint32_t left = p->kind == PKT_COPY ? p->copy.len : p->len - p->off;
+	while (len < room && conn_has_data(c)) {
+		struct pkt *loan = TAILQ_FIRST(&c->loans);
+		uint32_t left = loan != NULL ? loan->len - loan->off : c->copy.bytes.len;
 		uint32_t n = RTE_MIN(left, room - len);
 
-		len += copy_out(lc, c, p, chain, WIRE_HDR_LEN + len, n);
-		if (n == left)
-			loan_done(lc, c, p);
+		copy_out(lc, c, loan, chain, WIRE_HDR_LEN + len, n);
+		len += n;
+		if (loan != NULL && n == left)
+			loan_done(lc, c, loan);
 	}
 	rx_buf_put(c->port, c, chain, WIRE_OP_RW, 0, len);
 }
@@ -90,31 +97,19 @@ fill_stream(struct lcore *lc, struct conn *c, const struct vq_chain *chain, uint
 static void
 fill_message(struct lcore *lc, struct conn *c, const struct vq_chain *chain, uint32_t max)
 {
-	uint32_t room = RTE_MIN(
-		RTE_MIN(chain->len, WIRE_HDR_LEN + WIRE_PAYLOAD_MAX_LEN) - WIRE_HDR_LEN, max);
-	struct pkt *p = TAILQ_FIRST(&c->data);
-	uint32_t flags, left, len;
-	bool done;
+	struct pkt *loan = TAILQ_FIRST(&c->loans);
+	struct conn_copy_piece piece;
+	uint32_t len;
 
-	if (p->kind == PKT_COPY) {
-		loan_next_record(lc, c, p);
-		left = p->rec_left;
-		flags = p->rec_flags;
-	} else {
-		left = p->len - p->off;
-		flags = p->hdr.flags;
-	}
-	len = RTE_MIN(left, room);
-	copy_out(lc, c, p, chain, WIRE_HDR_LEN, len);
-	if (p->kind == PKT_COPY) {
-		p->rec_left -= len;
-		done = p->rec_left == 0 && p->copy.len == 0;
-	} else {
-		done = len == left;
-	}
-	rx_buf_put(c->port, c, chain, WIRE_OP_RW, len == left ? flags : 0, len);
-	if (done)
-		loan_done(lc, c, p);
+	if (loan != NULL)
+		piece = (struct conn_copy_piece){loan->len - loan->off, loan->hdr.flags};
+	else
+		piece = conn_copy_next_piece(lc, c);
+	len = RTE_MIN(piece.len, payload_room(chain, max));
+	copy_out(lc, c, loan, chain, WIRE_HDR_LEN, len);
+	rx_buf_put(c->port, c, chain, WIRE_OP_RW, len == piece.len ? piece.flags : 0, len);
+	if (loan != NULL && len == piece.len)
+		loan_done(lc, c, loan);
 }
 
 static enum turn
@@ -122,7 +117,7 @@ send_data(struct lcore *lc, struct conn *c, int *budget)
 {
 	struct vq_chain chain;
 
-	while (!TAILQ_EMPTY(&c->data)) {
+	while (conn_has_data(c)) {
 		uint32_t max = sendable(c);
 
 		if (max == 0) {
@@ -195,7 +190,7 @@ serve(struct lcore *lc, struct conn *c, int *budget)
 	t = send_data(lc, c, budget);
 	if (t != TURN_IDLE)
 		return t;
-	if (*budget > 0 && c->is_host && TAILQ_EMPTY(&c->data) && host_recv_possible(c)) {
+	if (*budget > 0 && c->is_host && !conn_has_data(c) && host_recv_possible(c)) {
 		*budget -= host_recv(lc, c, *budget);
 		if (c->state == CONN_NONE)
 			return TURN_FREED;
@@ -214,7 +209,7 @@ serve(struct lcore *lc, struct conn *c, int *budget)
 		c->ctl &= ~CONN_CTL_CREDIT_REQUEST;
 		(*budget)--;
 	}
-	if (!TAILQ_EMPTY(&c->data))
+	if (conn_has_data(c))
 		return TURN_IDLE; /* out of credit */
 	t = send_closing(lc, c, budget);
 	if (t != TURN_IDLE)
