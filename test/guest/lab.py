@@ -159,10 +159,21 @@ class Lab:
             assert time.monotonic() < deadline, "it did not settle"
             time.sleep(0.05)
 
+    def drops(self):
+        """What the daemon has dropped so far, by port and reason."""
+        if self.daemon is None or not self.daemon.alive():
+            return "the daemon has ended"
+        lines = []
+        for cid in self.guests:
+            drops = self.daemon.port(cid)["drops"]
+            lines.append(f"CID {cid}: {({k: v for k, v in drops.items() if v})}")
+        return "\n".join(lines)
+
     def logs(self):
         names = [self.daemon.log] if self.daemon is not None else []
         names += [guest.console for guest in self.guests.values()]
-        return "\n".join(f"--- {name}\n{tail(name)}" for name in names)
+        logs = [f"--- {name}\n{tail(name)}" for name in names]
+        return "\n".join([*logs, "--- drops", self.drops()])
 
     # -- parties
 
