@@ -24,8 +24,6 @@
 
 /** Segments of the longest chain that is accepted, those of an indirect table included. */
 #define LIMIT_CHAIN_NB_SEGS 1024u
-/** Segments of a chain that can be loaned. A longer chain is copied. */
-#define LIMIT_LOAN_NB_SEGS 20
 
 /* ---- the turns of an lcore ---- */
 
@@ -43,15 +41,22 @@
 #define LIMIT_TURN_NB_BUFFERS 24
 /** Payload that one connection writes in its turn. */
 #define LIMIT_TURN_LEN (96u * 1024)
+/** Connections of one lcore whose timers expire in one iteration of the loop. */
+#define LIMIT_EXPIRE_NB_CONNS 256
 /** Connections of one port that are reset in one iteration of the loop. */
 #define LIMIT_CLEAR_NB_CONNS 256
 
 /* ---- packet objects and messages ---- */
 
-/** Packet objects of one lcore. Each holds a part of a loaned chain, or a message. */
+/**
+ * Packet objects of one lcore, more if it has many guests. Each holds a part of a loaned chain, or
+ * a message. They are divided among the guests, apart from the reserved ones.
+ */
 #define LIMIT_NB_PKTS_PER_LCORE 8192
 /** Packet objects that every guest of an lcore may have under way, however many guests it has. */
-#define LIMIT_NB_PKTS_PER_PORT_MIN 64
+#define LIMIT_NB_PKTS_PER_PORT_MIN 128
+/** Packet objects of one lcore for messages that end connections, and for control. */
+#define LIMIT_NB_PKTS_RESERVED 256
 /** Entries of the ring between an ordered pair of lcores; a power of two. */
 #define LIMIT_NB_XRING 1024
 /** Packets staged for one other lcore before chains for it stay in the guests' rings. */
@@ -107,7 +112,7 @@
 
 #define LIMIT_CONNECT_MS 10000 /**< for a guest's answer to REQUEST */
 #define LIMIT_CLOSE_MS   8000  /**< for a guest's RST after both directions were shut */
-#define LIMIT_LINGER_MS  30000 /**< for a host program to read the rest after a close */
+#define LIMIT_LINGER_MS  30000 /**< for a program to read the rest after a close */
 #define LIMIT_ASK_MS     10    /**< between credit requests to a guest that reads slowly */
 #define LIMIT_NB_ASKS    8     /**< such requests; after them LIMIT_LOOK_MS is used */
 #define LIMIT_LOOK_MS    500   /**< between checks of a connection that does not proceed */

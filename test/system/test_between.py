@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What waits in the switch between two guests: it keeps its order and its bytes, and goes on."""
 
+import pytest
 from pylib.daemon import pattern
 from pylib.vsock_codec import HEADER_LEN, Op
 
@@ -55,3 +56,20 @@ def test_answer_comes_before_data_and_reset(rig):
     # Conn raises if data come before RESPONSE.
     rig.until(lambda: asked.closed, "RST")
     assert asked.ops in ([Op.RST], [Op.RESPONSE, Op.RW, Op.RST])
+
+
+@pytest.mark.drops("linger_timeout")
+def test_linger_time_out_between_guests(rig):
+    """A guest resets connections whose last byte the other guest's programs do not take."""
+    one, two = rig.guest(3), rig.guest(4)
+    listener = two.listen(99, buf_alloc=1000, setup=lambda c: setattr(c, "auto_read", False))
+    conns = [one.connect(99, cid=4) for _ in range(20)]
+    rig.until(lambda: all(c.open for c in conns), "connections")
+    for data in (b"x", b"y"):  # the window has room for one of them
+        for conn in conns:
+            conn.raw(Op.RW, data)
+        rig.until(lambda: one.idle, "taken")
+    for conn in conns:
+        conn.rst()
+    rig.until(lambda: not rig.daemon.port(4)["conns"], "the ends", timeout=90)
+    assert all(c.rx == b"x" and c.closed for c in listener.conns)

@@ -107,6 +107,17 @@ def test_host_shuts_its_reading_when_all_is_full(rig):
     assert conn.closed or conn.peer_shutdown == Shutdown.RCV
 
 
+def test_host_shuts_its_reading_long_after_all_is_full(rig):
+    """As above, but two seconds later: the daemon looks again and again."""
+    host, conn = rig.host_to_guest(rig.guest())
+    host.reading = False
+    conn.send(bytes(2_000_000))
+    rig.loop.steady(lambda: not conn.credit(), "no credit left")
+    rig.loop.run(2)
+    host.sock.shutdown(socket.SHUT_RD)
+    rig.until(lambda: conn.peer_shutdown or conn.closed, "the guest is told")
+
+
 def test_host_shuts_both(rig):
     guest = rig.guest()
     host, conn = rig.host_to_guest(guest)

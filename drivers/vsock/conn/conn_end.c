@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "base/clock.h"
 #include "conn/conn_end.h"
 #include "conn/conn_sock.h"
 #include "conn/conn_turn.h"
@@ -14,6 +15,10 @@ conn_end_guest(struct lcore *lc, struct conn *c)
 	if (!c->in_table || (c->state == CONN_TO_GUEST && !c->request_sent)) {
 		conn_end_free(lc, c);
 		return;
+	}
+	if (conn_has_data(c)) {
+		c->linger_ms = clock_ms() + LIMIT_LINGER_MS;
+		conn_timer_set(lc, c, CONN_TIMER_ASK);
 	}
 	c->state = CONN_DRAINING;
 	/* Data that still waits must not come before the answer to the guest's REQUEST. */

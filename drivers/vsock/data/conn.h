@@ -131,6 +131,7 @@ struct conn {
 
 	TAILQ_ENTRY(conn) timer_entry;
 	uint64_t deadline_ms;
+	uint64_t linger_ms; /* CONN_DRAINING: when data that still wait are dropped */
 	uint64_t begun_tsc; /* TSC of the iteration that made the entry */
 };
 _Static_assert(offsetof(struct conn, peer) + sizeof(struct conn_peer) <= 4 * RTE_CACHE_LINE_SIZE,

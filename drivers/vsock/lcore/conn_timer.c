@@ -15,9 +15,9 @@ static const struct {
 };
 
 void
-conn_timer_tick(struct lcore *lc)
+conn_timer_tick(struct lcore *lc, bool soon)
 {
-	bool soon = !TAILQ_EMPTY(&lc->timers[CONN_TIMER_ASK]);
+	soon |= !TAILQ_EMPTY(&lc->timers[CONN_TIMER_ASK]);
 
 	if (lc->nb_timers > 0 && !lc->tick_armed) {
 		lc->tick_armed = true;
@@ -42,7 +42,7 @@ conn_timer_set(struct lcore *lc, struct conn *c, enum conn_timer timer)
 	c->deadline_ms = clock_ms() + kinds[timer].ms;
 	TAILQ_INSERT_TAIL(&lc->timers[timer], c, timer_entry);
 	lc->nb_timers++;
-	conn_timer_tick(lc);
+	conn_timer_tick(lc, false);
 }
 
 enum drop_reason

@@ -23,8 +23,11 @@
 /** Start or restart the connection's timer; CONN_TIMER_NONE stops it. */
 void conn_timer_set(struct lcore *lc, struct conn *c, enum conn_timer timer);
 
-/** Request the next tick if a timer runs and no tick is requested yet. */
-void conn_timer_tick(struct lcore *lc);
+/**
+ * Request the next tick if a timer runs and no tick is requested yet.
+ * @param soon request a quick one, because some timers have expired already
+ */
+void conn_timer_tick(struct lcore *lc, bool soon);
 
 /** @return the reason to reset a connection whose timer expired; DROP_NONE: it goes on. */
 enum drop_reason conn_timer_reason(enum conn_timer timer);

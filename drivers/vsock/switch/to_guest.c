@@ -272,6 +272,9 @@ to_guest_poll(struct lcore *lc, struct port *port)
 			lcore_port_flush(port);
 		if (t == TURN_FREED || t == TURN_IDLE)
 			continue;
+		/* Data must not stay lent for as long as the guest posts no buffers. */
+		if (t == TURN_STUCK && c->timer == CONN_TIMER_NONE && !TAILQ_EMPTY(&c->loans))
+			conn_timer_set(lc, c, CONN_TIMER_LOOK);
 		if (!c->in_ready) {
 			if (t == TURN_STUCK)
 				TAILQ_INSERT_HEAD(&port->ready, c, ready_entry);
