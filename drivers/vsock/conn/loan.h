@@ -35,18 +35,6 @@ void loan_purge(struct lcore *lc, struct conn *c);
 enum drop_reason loan_revoke(struct lcore *lc, struct conn *c);
 
 /**
- * The descriptors of a TX ring that one receiving guest may hold. No guest may hold more while all
- * guests together hold LIMIT_ALL_RING_SHARE of the ring. Context: the sending lcore.
- */
-static inline uint16_t
-loan_ring_share(const struct vq *vq)
-{
-	if (vq->nb_in_flight > vq->size / LIMIT_ALL_RING_SHARE)
-		return 0;
-	return RTE_MAX(vq->size / LIMIT_PAIR_RING_SHARE, 1);
-}
-
-/**
  * @return true if the packet can stay a loan: it does not have to follow bytes of the copy, and the
  * connection's port may hold this part of its sender's ring.
  */

@@ -20,6 +20,7 @@
 #include "lcore/host_job.h"
 #include "lcore/lcore_msg.h"
 #include "loop/lcore_ctl.h"
+#include "loop/lcore_data.h"
 
 _Static_assert(sizeof(((struct sockaddr_un *)0)->sun_path) == PORT_PATH_LEN, "sun_path");
 
@@ -259,6 +260,30 @@ set_routes(const struct port *port, bool add)
 	return ret;
 }
 
+static int
+add_to_lcore(struct port *port)
+{
+	struct lcore_ctl_port_add arg = {.port = port};
+	unsigned int nb_ports = 0;
+	int ret;
+
+	pthread_mutex_lock(&port->sw->ports->mutex);
+	for (unsigned int i = 0; i < LIMIT_NB_PORTS; i++) {
+		const struct port *other = port->sw->ports->ports[i];
+
+		nb_ports += other != NULL && other->lcore == port->lcore;
+	}
+	ret = lcore_data_make_pkts(port->lcore, nb_ports, &arg.pkts);
+	pthread_mutex_unlock(&port->sw->ports->mutex);
+	if (ret != 0) {
+		VSOCK_LOG(ERR, "%s: no memory for packets of lcore %u (see -m)", port->conf.name,
+			port->lcore->lcore_id);
+		return ret;
+	}
+	lcore_msg_call(port->lcore, lcore_ctl_port_add, &arg);
+	return 0;
+}
+
 int
 port_start(struct port *port)
 {
@@ -277,7 +302,9 @@ port_start(struct port *port)
 		if (ret != 0)
 			return ret;
 	}
-	lcore_msg_call(port->lcore, lcore_ctl_port_add, port);
+	ret = add_to_lcore(port);
+	if (ret != 0)
+		return ret;
 	ret = set_routes(port, true);
 	__atomic_store_n(&port->started, true, __ATOMIC_RELEASE);
 	return ret;

@@ -134,7 +134,7 @@ struct lcore {
 	struct port *open_ports;          /* [L] conn/direct.c, within a burst */
 	struct pkt_list free_pkts;        /* [L] */
 	uint32_t nb_free_pkts;            /* [L] */
-	uint32_t pkts_per_port;           /* [L] bound of port->nb_pkts_out */
+	uint32_t pkts_per_port;           /* [L] bound of a port's nb_pkts_out, messages aside */
 	uint32_t nb_watched;              /* [L] sockets and kicks in the epoll instance */
 	uint32_t notify_seq; /* [A] lcore: odd during a write to a call fd; control/watch.c reads */
 	uint32_t nb_segs_used;    /* [L] of segs, by this burst */
@@ -159,7 +159,9 @@ struct lcore {
 	struct host_jobs *jobs;               /* [C] lcore/host_job.c */
 	struct conn_log *conn_log;            /* [C] */
 	struct tick *ticks;                   /* [C] lcore/tick.c */
-	struct pkt *pkt_memory;               /* [C] */
+	struct pkt_block *pkt_blocks;         /* [L] all packet objects */
+	uint32_t nb_pkts;                     /* [L] their number */
+	uint32_t nb_pkts_made;                /* [C] their number, those on the way here included */
 	struct rte_ring *in[LIMIT_NB_LCORES]; /* [C] SPSC, this lcore consumes */
 	struct xlcore_out out[LIMIT_NB_LCORES];
 	struct port *ports[LIMIT_NB_PORTS];        /* [L] the ports of this lcore */

@@ -64,9 +64,10 @@ struct pkt {
 	uint32_t peer_serial; /* [H] the receiver's end; 0: the sender does not know it yet */
 	uint16_t nb_parts;    /* [H] lead of a chain: objects of the chain that are not home */
 	uint16_t chain_id;    /* [H] lead of a chain: buffer id */
-	uint16_t nb_descs;    /* [H] loan: its part of the chain's ring entries, at least 1 */
+	uint16_t chain_descs; /* [H] lead of a chain: ring entries of the chain */
+	uint16_t nb_descs;    /* [H] loan: its part of these, at least 1 */
 	uint16_t nb_segs;     /* [H] */
-	uint16_t ring_share;  /* [H] loan: see loan_ring_share() */
+	uint16_t ring_share;  /* [H] loan: ring entries that the receiver may hold */
 	uint16_t drop;        /* [R] enum drop_reason of a refusal */
 	uint32_t payload_off; /* [H] offset of the payload in the segments */
 	struct pkt *lead;     /* [H] loan: the first object of its chain */
@@ -76,6 +77,13 @@ struct pkt {
 };
 _Static_assert(offsetof(struct pkt, segs) + 2 * sizeof(struct vq_seg) <= 4 * RTE_CACHE_LINE_SIZE,
 	"a loan as Linux sends it fills four lines");
+
+/** Packet objects that were allocated together. */
+struct pkt_block {
+	struct pkt_block *next;
+	uint32_t nb;
+	struct pkt pkts[];
+};
 
 TAILQ_HEAD(pkt_list, pkt);
 TAILQ_HEAD(pkt_held_list, pkt);

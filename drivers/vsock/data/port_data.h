@@ -91,6 +91,7 @@ struct port {
 	struct conn_table conns;        /* [L] */
 	struct chunk_account pool;      /* [L] */
 	uint32_t nb_pkts_out;           /* [L] packet objects in use for its guest */
+	uint32_t nb_lent_descs;         /* [L] entries of its TX ring that are lent */
 	struct port_stats stats;        /* [L] */
 	struct pair *pairs;             /* [L] by port id of the sender */
 

@@ -25,6 +25,18 @@ pkt_home_put(struct lcore *lc, struct pkt *p)
 	lc->nb_free_pkts++;
 }
 
+void
+pkt_home_add(struct lcore *lc, struct pkt_block *block)
+{
+	for (uint32_t i = 0; i < block->nb; i++) {
+		block->pkts[i].home = lc->index;
+		pkt_home_put(lc, &block->pkts[i]);
+	}
+	block->next = lc->pkt_blocks;
+	lc->pkt_blocks = block;
+	lc->nb_pkts += block->nb;
+}
+
 /* The chain goes back, and its lead becomes free, when the last part is home. */
 static void
 part_arrives(struct lcore *lc, struct port *port, struct pkt *p)
@@ -38,6 +50,7 @@ part_arrives(struct lcore *lc, struct port *port, struct pkt *p)
 	if (--lead->nb_parts > 0)
 		return;
 	vq_return(&port->vq[PORT_Q_FROM_GUEST], lead->chain_id);
+	port->nb_lent_descs -= lead->chain_descs;
 	lcore_port_flush_later(lc, port);
 	port->nb_pkts_out--;
 	pkt_home_put(lc, lead);

@@ -14,6 +14,9 @@
 /** Take one of this lcore's packet objects. @return NULL if none is left. */
 struct pkt *pkt_home_get(struct lcore *lc);
 
+/** Add new packet objects to this lcore's. It owns the block, and lcore_data_free() frees it. */
+void pkt_home_add(struct lcore *lc, struct pkt_block *block);
+
 /** Give back one of this lcore's packet objects. */
 void pkt_home_put(struct lcore *lc, struct pkt *p);
 

@@ -23,8 +23,8 @@ share_packets(struct lcore *lc)
 
 	for (unsigned int i = 0; i < LIMIT_NB_PORTS; i++)
 		nb += lc->ports[i] != NULL;
-	lc->pkts_per_port = LIMIT_NB_PKTS_PER_LCORE / 2 / RTE_MAX(nb, 1u);
-	lc->pkts_per_port = RTE_MAX(lc->pkts_per_port, 64u);
+	/* By at least two, so that one guest does not use memory that is cold otherwise. */
+	lc->pkts_per_port = (lc->nb_pkts - LIMIT_NB_PKTS_RESERVED) / RTE_MAX(nb, 2u);
 }
 
 static void
@@ -39,9 +39,11 @@ share_pool(struct lcore *lc)
 bool
 lcore_ctl_port_add(struct lcore *lc, struct ctl_request *req)
 {
-	struct port *port = req->arg;
+	const struct lcore_ctl_port_add *arg = req->arg;
 
-	lc->ports[port->id] = port;
+	lc->ports[arg->port->id] = arg->port;
+	if (arg->pkts != NULL)
+		pkt_home_add(lc, arg->pkts);
 	share_packets(lc);
 	share_pool(lc);
 	return true;
@@ -215,9 +217,7 @@ settle_go_on(struct lcore *lc, struct port *port)
 
 /* ---- reset all connections ---- */
 
-/* Connections that are reset in one iteration, so that other ports do not wait. */
-#define CLEAR_BURST 256
-
+/* Reset some of them in each iteration, so that other ports do not wait. */
 static bool
 clear_go_on(struct lcore *lc, struct port *port)
 {
@@ -225,7 +225,7 @@ clear_go_on(struct lcore *lc, struct port *port)
 	struct ctl_request *req = port->clear;
 	unsigned int n = 0;
 
-	for (; port->clear_next < t->nb_touched && n < CLEAR_BURST; port->clear_next++) {
+	for (; port->clear_next < t->nb_touched && n < LIMIT_CLEAR_NB_CONNS; port->clear_next++) {
 		struct conn *c = &t->slab[port->clear_next];
 
 		if (c->state == CONN_NONE)

@@ -35,7 +35,16 @@ struct lcore_ctl_route {
 	struct route route; /**< cid 0: remove */
 };
 
-/** Give a port to its lcore. req->arg: struct port. Context: the owning lcore. @return true. */
+/** Argument of lcore_ctl_port_add(). */
+struct lcore_ctl_port_add {
+	struct port *port;
+	struct pkt_block *pkts; /**< from lcore_data_make_pkts(), or NULL; the lcore owns it */
+};
+
+/**
+ * Give a port to its lcore. req->arg: struct lcore_ctl_port_add. Context: the owning lcore.
+ * @return true.
+ */
 bool lcore_ctl_port_add(struct lcore *lc, struct ctl_request *req);
 
 /**

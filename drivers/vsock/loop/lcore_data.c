@@ -16,6 +16,9 @@
 #include "lcore/tick.h"
 #include "loop/lcore_data.h"
 
+/** Packet objects that are added at once, at least: those of 16 more ports. */
+#define NB_PKTS_PER_BLOCK (16u * LIMIT_NB_PKTS_PER_PORT_MIN)
+
 static int
 add_wake_fd(struct lcore *lc)
 {
@@ -29,6 +32,27 @@ add_wake_fd(struct lcore *lc)
 	return 0;
 }
 
+int
+lcore_data_make_pkts(struct lcore *lc, unsigned int nb_ports, struct pkt_block **out)
+{
+	uint32_t need = LIMIT_NB_PKTS_RESERVED + nb_ports * LIMIT_NB_PKTS_PER_PORT_MIN, nb;
+	struct pkt_block *block;
+
+	*out = NULL;
+	need = RTE_MAX(need, (uint32_t)LIMIT_NB_PKTS_PER_LCORE);
+	if (need <= lc->nb_pkts_made)
+		return 0;
+	nb = RTE_MAX(need - lc->nb_pkts_made, NB_PKTS_PER_BLOCK);
+	block = rte_zmalloc_socket("vsock_pkts", sizeof(*block) + nb * sizeof(block->pkts[0]),
+		RTE_CACHE_LINE_SIZE, rte_lcore_to_socket_id(lc->lcore_id));
+	if (block == NULL)
+		return -ENOMEM;
+	block->nb = nb;
+	lc->nb_pkts_made += nb;
+	*out = block;
+	return 0;
+}
+
 static int
 add_memory(struct lcore *lc, int socket)
 {
@@ -38,22 +62,18 @@ add_memory(struct lcore *lc, int socket)
 		.socket_id = socket,
 	};
 	char name[RTE_RING_NAMESIZE];
+	struct pkt_block *pkts;
 
-	lc->pkt_memory = rte_calloc_socket("vsock_pkts", LIMIT_NB_PKTS_PER_LCORE,
-		sizeof(*lc->pkt_memory), RTE_CACHE_LINE_SIZE, socket);
+	if (lcore_data_make_pkts(lc, 0, &pkts) != 0)
+		return -ENOMEM;
+	pkt_home_add(lc, pkts);
 	snprintf(name, sizeof(name), "vsock%u_inbox%u", lc->sw->id, lc->index);
 	lc->inbox = rte_ring_create_elem(name, sizeof(struct inbox_msg), LIMIT_NB_INBOX, socket,
 		RING_F_SP_ENQ | RING_F_SC_DEQ);
 	snprintf(name, sizeof(name), "vsock%u_cids%u", lc->sw->id, lc->index);
 	hash.name = name;
 	lc->cids = rte_hash_create(&hash);
-	if (lc->pkt_memory == NULL || lc->inbox == NULL || lc->cids == NULL)
-		return -ENOMEM;
-	for (unsigned int i = 0; i < LIMIT_NB_PKTS_PER_LCORE; i++) {
-		lc->pkt_memory[i].home = lc->index;
-		pkt_home_put(lc, &lc->pkt_memory[i]);
-	}
-	return 0;
+	return lc->inbox != NULL && lc->cids != NULL ? 0 : -ENOMEM;
 }
 
 int
@@ -74,7 +94,6 @@ lcore_data_create(struct vsock_switch *sw, unsigned int index, unsigned int lcor
 	pthread_mutex_init(&lc->inbox_mutex, NULL);
 	lc->epoll_fd = -1;
 	lc->wake_fd = -1;
-	lc->pkts_per_port = LIMIT_NB_PKTS_PER_LCORE / 2;
 	TAILQ_INIT(&lc->active);
 	TAILQ_INIT(&lc->ready);
 	TAILQ_INIT(&lc->flush);
@@ -117,7 +136,12 @@ lcore_data_free(struct lcore *lc)
 	pthread_mutex_destroy(&lc->inbox_mutex);
 	rte_hash_free(lc->cids);
 	rte_ring_free(lc->inbox);
-	rte_free(lc->pkt_memory);
+	while (lc->pkt_blocks != NULL) {
+		struct pkt_block *block = lc->pkt_blocks;
+
+		lc->pkt_blocks = block->next;
+		rte_free(block);
+	}
 	if (lc->wake_fd >= 0)
 		close(lc->wake_fd);
 	if (lc->epoll_fd >= 0)

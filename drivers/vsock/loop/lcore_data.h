@@ -4,7 +4,8 @@
 
 /**
  * @file
- * Creates and frees what an lcore owns. Context of everything: main, while no loop runs.
+ * Creates and frees what an lcore owns. Context, unless a function states another: main, while no
+ * loop runs.
  */
 
 #include "data/lcore.h"
@@ -17,6 +18,13 @@
  * @return 0; -ENOMEM; -errno of eventfd() or epoll_create1().
  */
 int lcore_data_create(struct vsock_switch *sw, unsigned int index, unsigned int lcore_id);
+
+/**
+ * Allocate the packet objects that @p nb_ports ports of the lcore need beyond those it has.
+ * Context: control; one call at a time. @param out a block for pkt_home_add(); NULL: enough are
+ * there. @return 0; -ENOMEM.
+ */
+int lcore_data_make_pkts(struct lcore *lc, unsigned int nb_ports, struct pkt_block **out);
 
 /** Create the rings between all pairs of lcores. @return 0; -ENOMEM. */
 int lcore_data_connect(struct vsock_switch *sw);

@@ -80,6 +80,22 @@ forward_msg(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr)
 	send_packet(lc, p, c->peer.lcore);
 }
 
+/*
+ * The entries of a TX ring that one receiver may hold. None may hold more while all of them hold
+ * 1/LIMIT_ALL_RING_SHARE. Packet objects bound both, if the port has fewer than ring entries: those
+ * of one chain must be left, so that receivers which take nothing cannot stop the sender.
+ */
+static uint16_t
+ring_share(const struct lcore *lc, const struct port *port)
+{
+	uint32_t all = RTE_MIN(
+		(uint32_t)port->vq[PORT_Q_FROM_GUEST].size, lc->pkts_per_port - PKT_MAX_PARTS - 1);
+
+	if (RTE_MAX(port->nb_lent_descs, port->nb_pkts_out) > all / LIMIT_ALL_RING_SHARE)
+		return 0;
+	return RTE_MAX(all / LIMIT_PAIR_RING_SHARE, 1u);
+}
+
 /* Set the fields of a part: up to PKT_MAX_SEGS segments from byte @p off of the first one. */
 static void
 fill_part(struct pkt *p, const struct vq_seg *segs, uint16_t nb_segs, uint32_t off, uint32_t left)
@@ -100,7 +116,7 @@ forward_data(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr,
 	const struct vq_chain *chain, uint32_t skip)
 {
 	const unsigned int to = c->peer.lcore;
-	const uint16_t share = loan_ring_share(&c->port->vq[PORT_Q_FROM_GUEST]);
+	const uint16_t share = ring_share(lc, c->port);
 	uint32_t off = WIRE_HDR_LEN + skip, left = hdr->len - skip;
 	uint16_t nb_segs = chain->nb_segs, nb_descs = chain->nb_descs, nb_parts = 0;
 	const struct vq_seg *segs = chain->segs;
@@ -129,6 +145,8 @@ forward_data(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr,
 	} while (!last);
 	parts[0]->nb_parts = nb_parts;
 	parts[0]->chain_id = chain->id;
+	parts[0]->chain_descs = chain->nb_descs;
+	c->port->nb_lent_descs += chain->nb_descs;
 	for (uint16_t i = 0; i < nb_parts; i++)
 		send_packet(lc, parts[i], to);
 }

@@ -17,9 +17,6 @@
 #include "switch/from_guest.h"
 #include "wire/credit.h"
 
-/* Bound of the packet objects for one chain. */
-#define PKTS_PER_CHAIN (PKT_MAX_PARTS + 1)
-
 /** The next step for a chain. */
 enum chain_next {
 	CHAIN_RETURN, /* return it now: no object refers to it */
@@ -336,12 +333,15 @@ pop_batch(struct lcore *lc, struct vq *vq, struct batch *b)
 	}
 }
 
+/* Are there packet objects for all parts of the chain, and for a reset? */
 static bool
-may_take(struct lcore *lc, struct port *port)
+may_take(struct lcore *lc, struct port *port, const struct vq_chain *chain)
 {
+	uint32_t need = (chain->nb_segs <= PKT_MAX_SEGS ? 1 : PKT_MAX_PARTS) + 1;
+
 	if (port->nb_replies == LIMIT_NB_REPLIES)
 		return false;
-	if (lc->nb_free_pkts < PKTS_PER_CHAIN || port->nb_pkts_out >= lc->pkts_per_port) {
+	if (lc->nb_free_pkts < need || port->nb_pkts_out + need > lc->pkts_per_port) {
 		lc->stats.pkts_exhausted++;
 		return false;
 	}
@@ -357,7 +357,7 @@ take_batch(struct lcore *lc, struct port *port, const struct batch *b, uint32_t 
 
 	for (i = 0; i < b->nb && *len < LIMIT_BURST_LEN; i++) {
 		const struct vq_chain *chain = &b->chains[i];
-		enum chain_next next = may_take(lc, port) ? CHAIN_RETURN : CHAIN_REWIND;
+		enum chain_next next = may_take(lc, port, chain) ? CHAIN_RETURN : CHAIN_REWIND;
 
 		if (next == CHAIN_RETURN && b->refused[i])
 			port->stats.drops[DROP_BAD_CHAIN]++;
