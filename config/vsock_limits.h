@@ -37,6 +37,10 @@
 #define LIMIT_BURST_LEN (96u * 1024)
 /** RX buffers of one guest filled before the lcore serves the next guest. */
 #define LIMIT_BURST_NB_TO_GUEST 128
+/** RX descriptors of one guest that are looked at before the lcore serves the next guest. */
+#define LIMIT_BURST_NB_RX_DESCS 2048
+/** Payload that each descriptor of a long TX chain counts as, so that LIMIT_BURST_LEN bounds it. */
+#define LIMIT_DESC_COST_LEN 48u
 /** RX buffers that one connection fills in its turn. The guest sees them after the turn. */
 #define LIMIT_TURN_NB_BUFFERS 24
 /** Payload that one connection writes in its turn. */

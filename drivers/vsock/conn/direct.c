@@ -117,19 +117,18 @@ direct_send(
 	to->buf_alloc = hdr->buf_alloc;
 	to->fwd_cnt = hdr->fwd_cnt;
 	open = &to->port->open;
-	if (chain->nb_segs > 1 && segs->len == WIRE_HDR_LEN) {
-		/* Linux puts the header into its own segment, so mostly one is left. */
-		segs++;
-		nb_segs--;
-		off = 0;
-	}
 	while (done < hdr->len && open_buffer(lc, to)) {
 		uint32_t len = RTE_MIN(hdr->len - done, open->room - open->len);
-		uint32_t n = seg_copy(open->segs, open->chain.nb_segs, WIRE_HDR_LEN + open->len,
-			segs, nb_segs, off + done, len);
+		uint32_t n;
+
+		for (; nb_segs > 1 && off >= segs->len; segs++, nb_segs--)
+			off -= segs->len;
+		n = seg_copy(open->segs, open->chain.nb_segs, WIRE_HDR_LEN + open->len, segs,
+			nb_segs, off, len);
 
 		RTE_VERIFY(n == len); /* lengths were checked when the chains were popped */
 		open->len += len;
+		off += len;
 		done += len;
 		if (to->type == WIRE_TYPE_SEQPACKET && done == hdr->len)
 			open->flags = hdr->flags;

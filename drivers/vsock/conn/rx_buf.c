@@ -9,18 +9,24 @@ rx_buf_get(struct lcore *lc, struct port *port, struct vq_chain *chain, struct v
 	uint32_t min_payload)
 {
 	struct vq *vq = &port->vq[PORT_Q_TO_GUEST];
+	const uint32_t turn = (uint32_t)lc->stats.loops;
 
+	if (port->rx_turn != turn) {
+		port->rx_turn = turn;
+		port->rx_left = LIMIT_BURST_NB_RX_DESCS;
+	}
 	for (;;) {
-		int ret = vq_pop(vq, chain, segs);
+		int ret = port->rx_left > 0 ? vq_pop(vq, chain, segs) : 0;
 
-		if (ret > 0 && chain->len >= WIRE_HDR_LEN + min_payload)
-			return true;
 		if (ret == -EPROTO)
 			lcore_port_broken(lc, port, DROP_RING_BROKEN);
 		if (ret == 0 || ret == -EPROTO) {
-			port->starved = true;
+			port->starved = true; /* or has had its turn */
 			return false;
 		}
+		port->rx_left -= chain->nb_walked;
+		if (ret > 0 && chain->len >= WIRE_HDR_LEN + min_payload)
+			return true;
 		port->stats.drops[ret > 0 ? DROP_RX_TOO_SMALL : DROP_RX_BAD_CHAIN]++;
 		vq_return(vq, chain->id);
 		lcore_port_flush_later(lc, port);

@@ -84,6 +84,8 @@ struct port {
 	TAILQ_ENTRY(port) ready_entry;  /* [L] */
 	TAILQ_ENTRY(port) flush_entry;  /* [L] */
 	uint64_t idle_since;            /* [L] TSC of the last work; 0: busy */
+	uint32_t rx_turn;               /* [L] turn of the lcore that rx_left is for */
+	int32_t rx_left;                /* [L] RX descriptors that may be looked at in it */
 	struct direct_buffer open;      /* [L] */
 	struct conn_list ready;         /* [L] connections with packets for the guest */
 	uint16_t replies_head;          /* [L] */

@@ -275,6 +275,7 @@ chain_walk(struct vq *vq, uint16_t head, struct vq_chain *chain)
 		if (unlikely(idx >= nb_entries))
 			break;
 	}
+	chain->nb_walked = (uint16_t)nb_total;
 	chain->nb_descs = in_table ? nb_descs : (uint16_t)nb_total;
 	chain->nb_segs = ret == 0 ? seg - chain->segs : 0;
 	chain->len = ret != 0 ? 0 : total_len > UINT32_MAX ? UINT32_MAX : (uint32_t)total_len;

@@ -43,9 +43,10 @@ struct vq_config {
 struct vq_chain {
 	struct vq_seg *segs; /**< the caller's array; zero-length descriptors are left out */
 	uint16_t nb_segs;
-	uint16_t id;       /**< buffer id for vq_push() or vq_return() */
-	uint16_t nb_descs; /**< entries of the descriptor ring that it occupies */
-	uint32_t len;      /**< bytes of all segments, at most UINT32_MAX */
+	uint16_t id;        /**< buffer id for vq_push() or vq_return() */
+	uint16_t nb_descs;  /**< entries of the descriptor ring that it occupies */
+	uint16_t nb_walked; /**< descriptors that were looked at, also if the chain is refused */
+	uint32_t len;       /**< bytes of all segments, at most UINT32_MAX */
 };
 
 /** A queue. The fields are private to vq.c, except the three that are marked public. */

@@ -348,6 +348,16 @@ may_take(struct lcore *lc, struct port *port, const struct vq_chain *chain)
 	return true;
 }
 
+/* What a chain takes of its guest's burst. Its payload cannot be more than all its bytes. */
+static uint32_t
+burst_len(const struct vq_chain *chain)
+{
+	uint32_t len = RTE_MIN(chain->len, LIMIT_BURST_LEN);
+
+	return chain->nb_walked <= PKT_MAX_SEGS ? len
+						: len + chain->nb_walked * LIMIT_DESC_COST_LEN;
+}
+
 /* Handle chains of the batch. Returns their number; the others are back in the ring. */
 static unsigned int
 take_batch(struct lcore *lc, struct port *port, const struct batch *b, uint32_t *len)
@@ -367,7 +377,7 @@ take_batch(struct lcore *lc, struct port *port, const struct batch *b, uint32_t 
 			port->blocked = true;
 			break;
 		}
-		*len += chain->len;
+		*len += burst_len(chain);
 		if (next == CHAIN_RETURN)
 			vq_return(vq, chain->id);
 	}
