@@ -95,6 +95,8 @@
 #define LIMIT_BUF_ALLOC_LEN_DEFAULT (256u * 1024)
 #define LIMIT_BUF_ALLOC_LEN_MAX     (16u * 1024 * 1024)
 
+/** Empty messages that may follow one another until the receiver has read a byte. */
+#define LIMIT_NB_EMPTY_MSGS 64
 /** RSTs for packets without a connection that wait for RX buffers of one guest. */
 #define LIMIT_NB_REPLIES 256
 /** Host connections of one lcore, those being opened included. RLIMIT_NOFILE bounds them, too. */

@@ -88,8 +88,11 @@ test_good(void)
 	/* A message ends with its end. */
 	CHECK(answer(true, "CONNECT 7", 9, &port) == 0);
 	CHECK(port == 7);
-	CHECK(answer(true, "CONNECT 8\nmore", 14, &port) == 0);
+	CHECK(answer(true, "CONNECT 8\n", 10, &port) == 0);
 	CHECK(port == 8);
+	/* Nothing of it is lost. */
+	CHECK(answer(true, "CONNECT 8\nmore", 14, &port) == -EBADMSG);
+	CHECK(answer(true, "CONNECT 000000000000000000000008\n", 33, &port) == -EMSGSIZE);
 }
 
 static void

@@ -23,6 +23,28 @@ make_address(const char *path, struct sockaddr_un *addr)
 	return 0;
 }
 
+void
+unix_sock_remember(const char *path, struct unix_sock_file *file)
+{
+	struct stat st;
+
+	*file = (struct unix_sock_file){0};
+	if (lstat(path, &st) == 0) {
+		file->dev = st.st_dev;
+		file->ino = st.st_ino;
+	}
+}
+
+void
+unix_sock_remove(const char *path, const struct unix_sock_file *file)
+{
+	struct unix_sock_file now;
+
+	unix_sock_remember(path, &now);
+	if (file->ino != 0 && now.dev == file->dev && now.ino == file->ino)
+		unlink(path);
+}
+
 /* Remove a socket file without a listener. */
 static int
 remove_stale(const struct sockaddr_un *addr, const char **reason)

@@ -22,6 +22,18 @@
  */
 int unix_sock_prepare(const char *path, const char **reason);
 
+/** A file, whatever its name. */
+struct unix_sock_file {
+	dev_t dev;
+	ino_t ino; /**< 0: none */
+};
+
+/** Remember the file that a socket was just bound to. Context: as above. */
+void unix_sock_remember(const char *path, struct unix_sock_file *file);
+
+/** Remove @p path if it is still that file. Context: as above. */
+void unix_sock_remove(const char *path, const struct unix_sock_file *file);
+
 /**
  * Set the send buffer so that @p len bytes fit into it, as far as the system's limit allows.
  * Context: threads that may block.

@@ -16,6 +16,7 @@
 #include <sys/queue.h>
 
 #include "base/log_limit.h"
+#include "base/unix_sock.h"
 #include "data/port_data.h"
 
 /** Listening sockets of a port: stream and seqpacket. */
@@ -39,6 +40,7 @@ struct listen_socket {
 	struct log_limit report;          /**< lines about errors of accept() */
 	TAILQ_ENTRY(listen_socket) entry; /**< in the list of paused sockets */
 	char path[PORT_PATH_LEN];
+	struct unix_sock_file file; /**< that it is bound to */
 };
 
 struct handshake;

@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+#include <rte_common.h>
+
 #include "control/host_line.h"
 
 #define BLANKS " \t\r"
@@ -40,13 +42,19 @@ host_line_read(struct host_line *line, int fd, bool seqpacket, uint32_t *port)
 {
 	size_t room = LIMIT_CONNECT_LINE_LEN - line->len;
 	char *at = line->text + line->len, *newline;
-	ssize_t n = recv(fd, at, room, MSG_PEEK | MSG_DONTWAIT);
+	/* MSG_TRUNC: the length of a message, also if it is longer than the line may be. */
+	ssize_t n = recv(fd, at, room, MSG_PEEK | MSG_DONTWAIT | (seqpacket ? MSG_TRUNC : 0));
 
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? -EAGAIN : -errno;
 	if (n == 0)
 		return -ECONNRESET;
-	newline = memchr(at, '\n', n);
+	newline = memchr(at, '\n', RTE_MIN((size_t)n, room));
+	if ((size_t)n > room || (seqpacket && newline != NULL && newline + 1 - at != n)) {
+		/* A part of the message would get lost. The program gets the end, and no error. */
+		(void)recv(fd, at, room, MSG_DONTWAIT);
+		return (size_t)n > room ? -EMSGSIZE : -EBADMSG;
+	}
 	if (newline != NULL)
 		n = newline + 1 - at;
 	/* Take the whole message of a seqpacket socket, the line of a stream socket. */

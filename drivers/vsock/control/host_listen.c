@@ -141,6 +141,7 @@ open_socket(struct listen_socket *s, int type, const char *suffix)
 		reason = strerror(errno);
 		goto fail;
 	}
+	unix_sock_remember(s->path, &s->file);
 	s->fd = fd;
 	s->type = type;
 	return 0;
@@ -162,7 +163,7 @@ close_sockets(struct host_listener *l)
 		if (s->fd < 0)
 			continue;
 		close(s->fd);
-		unlink(s->path);
+		unix_sock_remove(s->path, &s->file);
 	}
 }
 

@@ -324,6 +324,28 @@ chunk_consume(
 }
 
 void
+chunk_truncate(
+	struct chunk_queue *q, struct chunk_pool *pool, struct chunk_account *acct, uint32_t len)
+{
+	struct chunk_queue rest = *q;
+	struct chunk **link = &q->head;
+
+	q->len = len;
+	q->tail = NULL;
+	for (struct chunk *c = q->head; c != NULL && len > 0; c = c->next) {
+		uint32_t have = RTE_MIN((uint32_t)(c->end - c->start), len);
+
+		c->end = c->start + have;
+		len -= have;
+		q->tail = c;
+		link = &c->next;
+	}
+	rest.head = *link;
+	*link = NULL;
+	chunk_clear(&rest, pool, acct);
+}
+
+void
 chunk_join(struct chunk_queue *q, struct chunk_queue *from)
 {
 	if (q->tail != NULL)

@@ -124,6 +124,10 @@ void chunk_poke(struct chunk_queue *q, uint32_t off, const void *src, uint32_t l
 void chunk_consume(
 	struct chunk_queue *q, struct chunk_pool *pool, struct chunk_account *acct, uint32_t len);
 
+/** Keep the first @p len bytes, which the queue has at least. */
+void chunk_truncate(
+	struct chunk_queue *q, struct chunk_pool *pool, struct chunk_account *acct, uint32_t len);
+
 /** Move the bytes of @p from to the end of @p q. Both have the same account. */
 void chunk_join(struct chunk_queue *q, struct chunk_queue *from);
 

@@ -116,9 +116,11 @@ struct conn {
 	uint32_t buf_alloc;
 	uint32_t fwd_cnt;
 	uint32_t fwd_cnt_told;
-	uint64_t rx_cnt;     /* payload bytes from the guest */
-	uint64_t rx_packets; /* packets with payload from the guest */
-	uint64_t used_tsc;   /* TSC of the iteration that moved payload last; 0: none yet */
+	uint32_t empty_fwd_cnt; /* fwd_cnt when the guest sent its last empty message */
+	uint32_t nb_empty;      /* empty messages since fwd_cnt has that value */
+	uint64_t rx_cnt;        /* payload bytes from the guest */
+	uint64_t rx_packets;    /* packets with payload from the guest */
+	uint64_t used_tsc;      /* TSC of the iteration that moved payload last; 0: none yet */
 
 	struct port *port;
 	struct pkt_list loans; /* for the guest, in order; the bytes of the copy follow them */

@@ -24,6 +24,7 @@ enum drop_reason {
 	DROP_OVER_CREDIT,  /**< more than the receiver's credit */
 	DROP_LATE,         /**< for a connection whose RST is on its way to the guest */
 	DROP_HOST_SHUT,    /**< the host program does not read any more */
+	DROP_MSG_CUT,      /**< a message whose end the guest will not send */
 	/* Requests of the guest that were refused. */
 	DROP_UNKNOWN_CID,  /**< no such guest */
 	DROP_NOT_IN_GROUP, /**< the two guests share no group */
@@ -44,6 +45,7 @@ enum drop_reason {
 	DROP_POOL_EXHAUSTED,  /**< no pool memory for data that the receiver did not take */
 	DROP_PAIR_LIMIT,      /**< too much of one guest's data waits at another */
 	DROP_MSG_TOO_BIG,     /**< a message larger than the receiver's buffer */
+	DROP_EMPTY_MSGS,      /**< empty messages that nobody reads */
 	DROP_HOST_ERROR,      /**< an error of the host program's socket, or it closed unread */
 	DROP_CONNECT_TIMEOUT, /**< no answer to REQUEST */
 	DROP_CLOSE_TIMEOUT,   /**< no RST after both directions were shut */

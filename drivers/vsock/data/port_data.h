@@ -80,6 +80,7 @@ struct port {
 	bool kicks_on;                  /* [L] kicks are enabled */
 	bool seqpacket;                 /* [L] the driver has negotiated seqpacket */
 	bool rx_kicks_on;               /* [L] kicks are enabled for RX buffers, too */
+	bool broken;                    /* [L] stopped until the device starts anew */
 	TAILQ_ENTRY(port) active_entry; /* [L] */
 	TAILQ_ENTRY(port) ready_entry;  /* [L] */
 	TAILQ_ENTRY(port) flush_entry;  /* [L] */

@@ -127,7 +127,7 @@ connect_to_guest(
 	uint32_t host_port;
 	struct conn *c;
 
-	if (!port->attached || port->clear != NULL)
+	if (!lcore_port_takes_conns(port))
 		return DROP_NO_GUEST;
 	if (msg->conn_type == WIRE_TYPE_SEQPACKET && !port->seqpacket)
 		return DROP_BAD_TYPE;
@@ -198,6 +198,8 @@ host_conn_established(struct lcore *lc, struct conn *c)
 void
 host_conn_shutdown(struct lcore *lc, struct conn *c)
 {
+	if ((c->shut_from_guest & WIRE_SHUTDOWN_SEND) != 0)
+		host_send_drop_open(lc, c);
 	if (c->shut_from_guest == WIRE_SHUTDOWN_BOTH) {
 		if (c->host.backlog.len == 0) {
 			conn_sock_close(lc, c);

@@ -226,6 +226,17 @@ no_memory:
 	return false;
 }
 
+void
+host_send_drop_open(struct lcore *lc, struct conn *c)
+{
+	if (!c->host.msg_open)
+		return;
+	c->host.msg_open = false;
+	c->port->stats.drops[DROP_MSG_CUT]++;
+	chunk_truncate(&c->host.backlog, lc->chunks, &c->port->pool, c->host.msg_rec_off);
+	forwarded(lc, c, c->host.msg_len);
+}
+
 /* Send one complete message of the backlog. Returns false if no more can be sent now. */
 static bool
 send_backlog_message(struct lcore *lc, struct conn *c)

@@ -28,4 +28,9 @@ void host_send_credit(struct lcore *lc, struct conn *c, uint32_t step_len);
 /** Write the backlog to the socket, after EPOLLOUT. */
 void host_send_backlog(struct lcore *lc, struct conn *c);
 
+/**
+ * The guest will not complete the message that it has begun: drop the part that waits.
+ */
+void host_send_drop_open(struct lcore *lc, struct conn *c);
+
 #endif

@@ -33,6 +33,16 @@ lcore_port_ready(struct lcore *lc, struct port *port)
 	TAILQ_INSERT_TAIL(&lc->ready, port, ready_entry);
 }
 
+bool
+lcore_port_reply(struct lcore *lc, struct port *port, const struct reply *reply)
+{
+	if (port->nb_replies == LIMIT_NB_REPLIES)
+		return false;
+	port->replies[(port->replies_head + port->nb_replies++) % LIMIT_NB_REPLIES] = *reply;
+	lcore_port_ready(lc, port);
+	return true;
+}
+
 void
 lcore_port_sleep(struct lcore *lc, struct port *port)
 {
@@ -74,6 +84,7 @@ lcore_port_broken(struct lcore *lc, struct port *port, enum drop_reason reason)
 	if (!port->running)
 		return;
 	port->stats.drops[reason]++;
+	port->broken = true;
 	lcore_port_stop(lc, port);
 	__atomic_store_n(&port->broken_reason, (uint16_t)reason, __ATOMIC_RELAXED);
 	(void)wq_queue_work(lc->sw->slow_wq, &port->broken_work);

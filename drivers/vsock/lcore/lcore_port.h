@@ -47,6 +47,22 @@ void lcore_port_stop(struct lcore *lc, struct port *port);
  */
 void lcore_port_broken(struct lcore *lc, struct port *port, enum drop_reason reason);
 
+/**
+ * Send RST for a pair of addresses without a connection, before all packets of connections.
+ * @return false if LIMIT_NB_REPLIES of them wait already.
+ */
+bool lcore_port_reply(struct lcore *lc, struct port *port, const struct reply *reply);
+
+/**
+ * @return true if the port can take a new connection: a front end is there, and the device is not
+ * broken. A device that its front end has stopped for a while can take one.
+ */
+static inline bool
+lcore_port_takes_conns(const struct port *port)
+{
+	return port->attached && port->clear == NULL && !port->broken;
+}
+
 /** Flush the port at the end of this iteration. Calls within one iteration are merged. */
 void lcore_port_flush_later(struct lcore *lc, struct port *port);
 

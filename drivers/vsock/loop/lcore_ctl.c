@@ -133,6 +133,7 @@ lcore_ctl_device_up(struct lcore *lc, struct ctl_request *req)
 	port->fault = 0;
 	port->attached = true;
 	port->running = true;
+	port->broken = false;
 	port->starved = false;
 	lcore_port_activate(lc, port);
 	/* Notify the driver, which may have missed used entries of the last device. */

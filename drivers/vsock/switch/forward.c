@@ -218,13 +218,33 @@ forward_revoke(struct lcore *lc, uint16_t src_port_id)
 
 /* ---- at the receiver ---- */
 
+/*
+ * A new connection may use the addresses of one that is over, though its guest does not know yet.
+ * The guest gets the RST first. Its data would come too late, so they are dropped.
+ */
+static bool
+replace_ended(struct lcore *lc, struct port *port, struct conn *c)
+{
+	const struct reply rst = {
+		.src_cid = c->peer_cid,
+		.src_port = c->peer_port,
+		.dst_port = c->local_port,
+		.type = c->type,
+	};
+
+	if (c->state != CONN_DRAINING || !lcore_port_reply(lc, port, &rst))
+		return false;
+	conn_end_free(lc, c);
+	return true;
+}
+
 static enum drop_reason
 arrive_request(struct lcore *lc, struct port *port, const struct pkt *p)
 {
 	const struct wire_hdr *hdr = &p->hdr;
 	struct conn *c;
 
-	if (!port->attached || port->clear != NULL)
+	if (!lcore_port_takes_conns(port))
 		return DROP_NO_GUEST;
 	if (hdr->type == WIRE_TYPE_SEQPACKET && !port->seqpacket)
 		return DROP_BAD_TYPE;
@@ -255,6 +275,9 @@ arrive_data(struct lcore *lc, struct conn *c, struct pkt *p)
 	if (c->state != CONN_OPEN)
 		return DROP_BAD_STATE;
 	if (len == 0 && c->type == WIRE_TYPE_STREAM) {
+		/* There is no byte to deliver, but the packet may carry credit. */
+		c->ctl |= CONN_CTL_CREDIT_UPDATE;
+		conn_turn_ready(lc, c);
 		pkt_home_send(lc, p);
 		return DROP_NONE;
 	}
@@ -338,7 +361,8 @@ forward_arrive(struct lcore *lc, struct pkt *p)
 	}
 	if (p->hdr.op == WIRE_OP_REQUEST) {
 		c = conn_find(&port->conns, p->hdr.dst_port, p->hdr.src_cid, p->hdr.src_port);
-		reason = c != NULL ? DROP_CONN_EXISTS : arrive_request(lc, port, p);
+		reason = c == NULL || replace_ended(lc, port, c) ? arrive_request(lc, port, p)
+								 : DROP_CONN_EXISTS;
 		goto answer;
 	}
 	c = conn_peer_find(port, &p->hdr, p->conn_serial, p->peer_serial);

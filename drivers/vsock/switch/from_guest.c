@@ -27,16 +27,15 @@ enum chain_next {
 static void
 reply_rst(struct lcore *lc, struct port *port, const struct wire_hdr *hdr)
 {
-	struct reply *r;
+	const struct reply rst = {
+		.src_cid = hdr->dst_cid,
+		.src_port = hdr->dst_port,
+		.dst_port = hdr->src_port,
+		.type = hdr->type,
+	};
 
-	if (hdr->op == WIRE_OP_RST)
-		return;
-	r = &port->replies[(port->replies_head + port->nb_replies++) % LIMIT_NB_REPLIES];
-	r->src_cid = hdr->dst_cid;
-	r->src_port = hdr->dst_port;
-	r->dst_port = hdr->src_port;
-	r->type = hdr->type;
-	lcore_port_ready(lc, port);
+	if (hdr->op != WIRE_OP_RST)
+		(void)lcore_port_reply(lc, port, &rst); /* may_take() has left room */
 }
 
 /* Take the guest's credit, which every packet of a connection carries. */
@@ -110,9 +109,27 @@ data_to_guest(
 	return CHAIN_KEEP;
 }
 
+/*
+ * Messages without a byte need no credit, and a credit update cannot tell that they were read. So
+ * only a few of them may follow one another until the receiver has read a byte.
+ */
+static bool
+may_send_empty(struct conn *c)
+{
+	if (c->empty_fwd_cnt != c->fwd_cnt) {
+		c->empty_fwd_cnt = c->fwd_cnt;
+		c->nb_empty = 0;
+	}
+	return c->nb_empty++ < LIMIT_NB_EMPTY_MSGS;
+}
+
 static enum chain_next
 data(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr, const struct vq_chain *chain)
 {
+	if (hdr->len == 0 && c->type == WIRE_TYPE_SEQPACKET && !may_send_empty(c)) {
+		conn_reset(lc, c, DROP_EMPTY_MSGS);
+		return CHAIN_RETURN;
+	}
 	c->rx_cnt += hdr->len;
 	c->rx_packets++;
 	c->used_tsc = lc->now;
@@ -131,6 +148,8 @@ shutdown_from_guest(struct lcore *lc, struct conn *c, const struct wire_hdr *hdr
 {
 	struct wire_hdr fwd = *hdr;
 
+	if ((hdr->flags & WIRE_SHUTDOWN_BOTH) == 0)
+		return; /* it says nothing */
 	c->shut_from_guest |= hdr->flags & WIRE_SHUTDOWN_BOTH;
 	if (c->is_host) {
 		host_conn_shutdown(lc, c);
@@ -179,6 +198,12 @@ act(struct lcore *lc, struct port *port, struct conn *c, const struct wire_hdr *
 		c != NULL ? c->state : CONN_NONE, hdr->op, c != NULL ? c->shut_from_guest : 0);
 	bool op_known = hdr->op != WIRE_OP_INVALID && hdr->op <= WIRE_OP_MAX;
 
+	if (c != NULL && c->state == CONN_TO_GUEST && !c->request_sent) {
+		/* The guest has not seen the REQUEST, so it does not mean this connection. */
+		port->stats.drops[hdr->op == WIRE_OP_REQUEST ? DROP_CONN_EXISTS : DROP_NO_CONN]++;
+		reply_rst(lc, port, hdr);
+		return CHAIN_RETURN;
+	}
 	switch (action) {
 	case CONN_ACT_IGNORE:
 		break;
@@ -283,6 +308,8 @@ packet(struct lcore *lc, struct port *port, const struct vq_chain *chain)
 		return CHAIN_REWIND;
 	port->stats.from_guest_packets++;
 	port->stats.from_guest_bytes += hdr.len;
+	if (hdr.op == WIRE_OP_RW)
+		hdr.flags &= WIRE_SEQ_EOM | WIRE_SEQ_EOR; /* unknown flags are not passed on */
 	if (c == NULL)
 		return act(lc, port, NULL, &hdr, chain);
 	if (hdr.type != c->type)

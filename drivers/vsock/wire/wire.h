@@ -51,6 +51,7 @@ enum wire_op {
 #define WIRE_SHUTDOWN_BOTH 3u
 /** Flag of RW on a seqpacket connection: the last packet of a message. */
 #define WIRE_SEQ_EOM 1u
+#define WIRE_SEQ_EOR 2u /* end of record */
 
 /** A packet header in the byte order of the CPU. On the wire it is little endian. */
 struct wire_hdr {
