@@ -115,6 +115,8 @@
 
 /** Bytes that a packet is assumed to cost a Linux guest besides its payload, until it is read. */
 #define LIMIT_PKT_COST_LEN 1024u
+/** Bytes of the largest packet that Linux stores behind the last one, and that costs nothing. */
+#define LIMIT_PKT_JOINED_LEN 128u
 
 #define LIMIT_CONNECT_MS 10000 /**< for a guest's answer to REQUEST */
 #define LIMIT_CLOSE_MS   8000  /**< for a guest's RST after both directions were shut */

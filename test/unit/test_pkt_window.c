@@ -16,7 +16,7 @@ bounds(void)
 	for (uint32_t i = 1; i <= 256; i++) {
 		CHECK_EQ(pkt_window_room(&w, 256 * KIB), 257 - i);
 		CHECK_EQ(pkt_window_should_ask(&w, 256 * KIB), i - 1 == 129);
-		pkt_window_sent(&w, i, 256 * KIB);
+		pkt_window_sent(&w, i, 256 * KIB, 1, 1, false);
 	}
 	CHECK_EQ(pkt_window_room(&w, 256 * KIB), 0);
 	/* A buffer that shrank below what waits. */
@@ -41,7 +41,7 @@ against_a_list(uint32_t start)
 		if (rand_r(&seed) % 4 != 0 && pkt_window_room(&w, buf_alloc) > 0) {
 			sent_cnt += (uint32_t)rand_r(&seed) % 300 + 1;
 			ends[nb++] = sent_cnt;
-			pkt_window_sent(&w, sent_cnt, buf_alloc);
+			pkt_window_sent(&w, sent_cnt, buf_alloc, 300, 300, false);
 		} else if (nb_read < nb) {
 			nb_read += (uint32_t)rand_r(&seed) % (nb - nb_read + 1);
 		}
@@ -71,7 +71,7 @@ lies(void)
 	struct pkt_window w = {0};
 
 	for (uint32_t i = 1; i <= 64; i++)
-		pkt_window_sent(&w, i * 100, 64 * KIB);
+		pkt_window_sent(&w, i * 100, 64 * KIB, 100, 100, false);
 	pkt_window_read(&w, 1000000, 6400);
 	CHECK(w.nb_sent - w.nb_read <= 64);
 	pkt_window_read(&w, 0, 6400);
@@ -80,11 +80,39 @@ lies(void)
 	CHECK_EQ(w.nb_sent, w.nb_read);
 }
 
+/* Linux stores small packets behind the last one: they cost nothing. */
+static void
+joined(void)
+{
+	struct pkt_window w = {0};
+	uint32_t sent = 0;
+
+	pkt_window_sent(&w, sent += 1000, 64 * KIB, 1000, 4052, false);
+	for (int i = 0; i < 23; i++)
+		pkt_window_sent(&w, sent += 128, 64 * KIB, 128, 4052, false);
+	CHECK_EQ(w.nb_sent, 1);
+	/* 108 bytes are left. A packet that would fill them does not fit for Linux. */
+	pkt_window_sent(&w, sent += 108, 64 * KIB, 108, 4052, false);
+	CHECK_EQ(w.nb_sent, 2);
+	pkt_window_sent(&w, sent += 129, 64 * KIB, 129, 4052, false);
+	CHECK_EQ(w.nb_sent, 3);
+	/* Nothing is stored behind the end of a message, but the end itself is. */
+	pkt_window_sent(&w, sent += 10, 64 * KIB, 10, 4052, true);
+	CHECK_EQ(w.nb_sent, 3);
+	pkt_window_sent(&w, sent += 10, 64 * KIB, 10, 4052, false);
+	CHECK_EQ(w.nb_sent, 4);
+	/* What was read has no place behind it. */
+	pkt_window_read(&w, sent, sent);
+	pkt_window_sent(&w, sent += 10, 64 * KIB, 10, 4052, false);
+	CHECK_EQ(w.nb_sent - w.nb_read, 1);
+}
+
 int
 main(void)
 {
 	RUN(bounds);
 	RUN(counters_wrap);
 	RUN(lies);
+	RUN(joined);
 	return 0;
 }

@@ -21,11 +21,15 @@ void conn_turn_ready(struct lcore *lc, struct conn *c);
  */
 void conn_turn_ask(struct lcore *lc, struct conn *c);
 
-/** @return packets with payload that the connection may send now; see wire/pkt_window.h. */
+/**
+ * A guest program can only read a message that is complete, so that the window does not hold back
+ * the rest of one.
+ * @return packets with payload that the connection may send now; see wire/pkt_window.h.
+ */
 static inline uint32_t
 conn_turn_room(const struct conn *c)
 {
-	return pkt_window_room(&c->window, c->guest_buf_alloc);
+	return c->mid_message ? UINT32_MAX : pkt_window_room(&c->window, c->guest_buf_alloc);
 }
 
 /**

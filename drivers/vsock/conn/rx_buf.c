@@ -66,10 +66,14 @@ rx_buf_put(struct port *port, struct conn *c, const struct vq_chain *chain, uint
 		.fwd_cnt = c->fwd_cnt,
 	};
 
-	if (len > 0) {
+	if (op == WIRE_OP_RW) {
+		const bool end = c->type == WIRE_TYPE_SEQPACKET && (flags & WIRE_SEQ_EOM) != 0;
+
+		c->mid_message = c->type == WIRE_TYPE_SEQPACKET && !end;
 		c->sent_cnt += len;
-		c->tx_packets++;
-		pkt_window_sent(&c->window, c->sent_cnt, c->guest_buf_alloc);
+		c->tx_packets += len > 0;
+		pkt_window_sent(&c->window, c->sent_cnt, c->guest_buf_alloc, len,
+			chain->len - WIRE_HDR_LEN, end);
 	}
 	c->fwd_cnt_told = c->fwd_cnt;
 	c->ctl &= ~CONN_CTL_CREDIT_UPDATE;

@@ -102,6 +102,8 @@ struct conn {
 	uint8_t end_reason; /* enum drop_reason of the end; DROP_NONE: closed */
 	bool request_sent;  /* the guest knows the connection: REQUEST was sent or received */
 	bool has_copy;      /* the copy holds bytes, or an empty message */
+	bool mid_message;   /* seqpacket: the last packet for the guest did not end its message */
+	uint8_t nb_empty;   /* empty messages since fwd_cnt is empty_fwd_cnt */
 
 	/* From the headers of the guest's packets. */
 	uint32_t guest_buf_alloc;
@@ -117,7 +119,6 @@ struct conn {
 	uint32_t fwd_cnt;
 	uint32_t fwd_cnt_told;
 	uint32_t empty_fwd_cnt; /* fwd_cnt when the guest sent its last empty message */
-	uint32_t nb_empty;      /* empty messages since fwd_cnt has that value */
 	uint64_t rx_cnt;        /* payload bytes from the guest */
 	uint64_t rx_packets;    /* packets with payload from the guest */
 	uint64_t used_tsc;      /* TSC of the iteration that moved payload last; 0: none yet */

@@ -120,7 +120,10 @@ may_send_empty(struct conn *c)
 		c->empty_fwd_cnt = c->fwd_cnt;
 		c->nb_empty = 0;
 	}
-	return c->nb_empty++ < LIMIT_NB_EMPTY_MSGS;
+	if (c->nb_empty == LIMIT_NB_EMPTY_MSGS)
+		return false;
+	c->nb_empty++;
+	return true;
 }
 
 static enum chain_next

@@ -33,11 +33,17 @@ pkt_window_should_ask(const struct pkt_window *w, uint32_t buf_alloc)
 }
 
 void
-pkt_window_sent(struct pkt_window *w, uint32_t sent_cnt, uint32_t buf_alloc)
+pkt_window_sent(struct pkt_window *w, uint32_t sent_cnt, uint32_t buf_alloc, uint32_t len,
+	uint32_t room, bool end)
 {
 	uint32_t step = pkt_window_max(buf_alloc) / PKT_WINDOW_NB_MARKS;
 	uint32_t since;
 
+	if (len <= LIMIT_PKT_JOINED_LEN && len < w->tail_room) {
+		w->tail_room = end ? 0 : w->tail_room - len;
+		return;
+	}
+	w->tail_room = end ? 0 : room - len;
 	w->nb_sent++;
 	since = w->nb_sent - (w->nb_marks > 0 ? w->marks[w->nb_marks - 1].nb_sent : w->nb_read);
 	if (w->nb_marks == PKT_WINDOW_NB_MARKS || since < step)
@@ -55,6 +61,7 @@ pkt_window_read(struct pkt_window *w, uint32_t fwd_cnt, uint32_t sent_cnt)
 	if (fwd_cnt == sent_cnt) {
 		w->nb_read = w->nb_sent;
 		w->nb_marks = 0;
+		w->tail_room = 0; /* the last packet is gone */
 		return;
 	}
 	while (n < w->nb_marks && (int32_t)(fwd_cnt - w->marks[n].sent_cnt) >= 0)

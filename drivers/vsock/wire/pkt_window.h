@@ -21,8 +21,9 @@
  * shows how many packets the guest has read. All zero at first.
  */
 struct pkt_window {
-	uint32_t nb_sent; /**< packets with payload, modulo 2^32 */
-	uint32_t nb_read; /**< packets known to be read, modulo 2^32 */
+	uint32_t nb_sent;   /**< packets with payload, modulo 2^32 */
+	uint32_t nb_read;   /**< packets known to be read, modulo 2^32 */
+	uint32_t tail_room; /**< bytes that fit behind the last packet, in its RX buffer */
 	uint16_t nb_marks;
 	struct {
 		uint32_t sent_cnt;    /**< bytes sent, this packet included, modulo 2^32 */
@@ -47,10 +48,15 @@ uint32_t pkt_window_room(const struct pkt_window *w, uint32_t buf_alloc);
 bool pkt_window_should_ask(const struct pkt_window *w, uint32_t buf_alloc);
 
 /**
- * Account a packet that was sent.
+ * Account a packet that was sent. Linux stores a small packet behind the last one, if its bytes fit
+ * there and no message ended with that one. Such a packet costs nothing.
  * @param sent_cnt bytes sent so far, this packet included. @param buf_alloc as above.
+ * @param len      bytes of the packet
+ * @param room     bytes that its RX buffer has for payload
+ * @param end      a message ends with it
  */
-void pkt_window_sent(struct pkt_window *w, uint32_t sent_cnt, uint32_t buf_alloc);
+void pkt_window_sent(struct pkt_window *w, uint32_t sent_cnt, uint32_t buf_alloc, uint32_t len,
+	uint32_t room, bool end);
 
 /**
  * Account a report of the guest.
