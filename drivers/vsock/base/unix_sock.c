@@ -9,6 +9,11 @@
 
 #include "base/unix_sock.h"
 
+/* Linux 6.16. The headers of Debian 12 and 13 are older. */
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
+
 /* Bytes of SO_SNDBUF that the kernel reserves when it bounds a message (AF_UNIX). */
 #define SNDBUF_RESERVED 32
 
@@ -106,6 +111,14 @@ unix_sock_prepare(const char *path, const char **reason)
 	if (rc != 0 && *reason == NULL)
 		*reason = strerror(-rc);
 	return rc;
+}
+
+bool
+unix_sock_refuse_rights(int fd)
+{
+	const int zero = 0;
+
+	return setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &zero, sizeof(zero)) == 0;
 }
 
 uint32_t

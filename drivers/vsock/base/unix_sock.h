@@ -8,6 +8,7 @@
  * without EAL.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -33,6 +34,15 @@ void unix_sock_remember(const char *path, struct unix_sock_file *file);
 
 /** Remove @p path if it is still that file. Context: as above. */
 void unix_sock_remove(const char *path, const struct unix_sock_file *file);
+
+/**
+ * Have the kernel refuse file descriptors that a program sends along (SCM_RIGHTS): the program's
+ * sendmsg() fails with EPERM. Nobody takes them here, and to close one can take as long as the
+ * program likes, for example a socket with SO_LINGER. A listener passes this on to the connections
+ * that it accepts; a socket that connects needs it before connect().
+ * Context: any thread. @return false if the kernel is older than Linux 6.16.
+ */
+bool unix_sock_refuse_rights(int fd);
 
 /**
  * Set the send buffer so that @p len bytes fit into it, as far as the system's limit allows.

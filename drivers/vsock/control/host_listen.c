@@ -116,6 +116,19 @@ ask(struct host_listen *hl, int (*fn)(struct host_listener *listener),
 
 /* ---- open and close ---- */
 
+/* Once in a process. */
+static void
+report_rights(const struct port_conf *conf)
+{
+	static bool reported;
+
+	if (!__atomic_exchange_n(&reported, true, __ATOMIC_RELAXED))
+		VSOCK_LOG(WARNING,
+			"%s: uds=%s: this kernel cannot refuse descriptors that host programs "
+			"send, so that one of them can delay guests (use Linux 6.16 or later)",
+			conf->name, conf->uds);
+}
+
 static int
 open_socket(struct listen_socket *s, int type, const char *suffix)
 {
@@ -141,6 +154,8 @@ open_socket(struct listen_socket *s, int type, const char *suffix)
 		reason = strerror(errno);
 		goto fail;
 	}
+	if (!unix_sock_refuse_rights(fd))
+		report_rights(conf);
 	unix_sock_remember(s->path, &s->file);
 	s->fd = fd;
 	s->type = type;

@@ -122,6 +122,7 @@ try_connect(struct host_job *job, uint32_t *sndbuf_len)
 		job->fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (job->fd < 0)
 		return errno;
+	(void)unix_sock_refuse_rights(job->fd); /* host_listen_open() reports an old kernel */
 	if (type == SOCK_SEQPACKET)
 		*sndbuf_len = unix_sock_set_send_buffer(job->fd, job->buf_alloc);
 	return connect(job->fd, (struct sockaddr *)&addr, sizeof(addr)) == 0 ? 0 : errno;
