@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Descriptors that host programs send along (SCM_RIGHTS): the kernel refuses them, so that no thread
-of the daemon waits for the close of somebody's descriptor."""
+"""Descriptors that host programs send along (SCM_RIGHTS): the kernel refuses them, so that no
+thread of the daemon waits for the close of somebody's descriptor."""
 
 import os
 import platform

@@ -189,6 +189,19 @@ def test_bad_vdev_is_the_last_line():
     assert "vsock_vhost0: cid=: the value is empty" in line
 
 
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize(
+    "second", ["iface={}/x.sock,uds={}/vm_7", "iface={}/vm_7", "iface={}/x.sock,uds={}/./vm_7"]
+)
+def test_paths_that_another_guest_could_reach(tmp_path, second, order):
+    """A guest connects to <uds>_<port>: nothing of another guest may have such a name."""
+    guests = [f"iface={tmp_path}/a.sock,uds={tmp_path}/vm", second.format(tmp_path, tmp_path)]
+    words = []
+    for i, guest in enumerate(guests[::order]):
+        words += ["--vdev", f"vsock_vhost{i},cid={3 + i},{guest}"]
+    assert "whose guest could reach it" in ends(*words)
+
+
 def test_too_little_memory():
     assert "see -m" in ends("--no-huge", "-m", "8", "{guest}", status=1)
 

@@ -263,20 +263,19 @@ parse_pair(
 	return arg_keys[i].parse(arg, conf);
 }
 
-/* Whether iface is a path that the host side uses ("<uds>", "<uds>_<port>", …). */
-static bool
-is_derived(const char *iface, const char *uds)
+bool
+devargs_is_derived(const char *path, const char *uds)
 {
 	size_t uds_len = strlen(uds);
 
-	if (uds_len == 0 || strncmp(iface, uds, uds_len) != 0)
+	if (uds_len == 0 || strncmp(path, uds, uds_len) != 0)
 		return false;
-	iface += uds_len;
-	if (*iface == '\0' || strcmp(iface, "_seqpacket") == 0)
+	path += uds_len;
+	if (*path == '\0' || strcmp(path, "_seqpacket") == 0)
 		return true;
-	if (*iface != '_')
+	if (*path != '_')
 		return false;
-	return iface[1] != '\0' && iface[1 + strspn(iface + 1, "0123456789")] == '\0';
+	return path[1] != '\0' && path[1 + strspn(path + 1, "0123456789")] == '\0';
 }
 
 static int
@@ -292,7 +291,7 @@ check_whole(struct arg *arg, const struct port_conf *conf, unsigned int seen)
 		arg->value_len = 0;
 		return refuse(arg, -EINVAL, "the key is required");
 	}
-	if (is_derived(conf->iface, conf->uds)) {
+	if (devargs_is_derived(conf->iface, conf->uds)) {
 		arg->key = "uds";
 		arg->value = conf->uds;
 		arg->value_len = strlen(conf->uds);

@@ -7,6 +7,7 @@
  * The arguments of a vsock_vhost vdev. Pure: no EAL, no files, no log.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "data/port_conf.h"
@@ -19,6 +20,12 @@
 #define DEVARGS_BUF_ALLOC_MAX     (16u * 1024 * 1024)
 #define DEVARGS_MAX_CONNS_DEFAULT 4096u
 #define DEVARGS_MAX_CONNS_MAX     65536u
+
+/**
+ * Check whether a path is one that the host side of a port uses: "<uds>", "<uds>_seqpacket" or
+ * "<uds>_<port>". Context: any.
+ */
+bool devargs_is_derived(const char *path, const char *uds);
 
 /**
  * Parse and check "key=value,key=value,…".

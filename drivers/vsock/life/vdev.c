@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <sys/stat.h>
 
 #include <rte_eal.h>
 #include <rte_log.h>
@@ -74,6 +75,60 @@ find_by_name(const char *name)
 	return vdev;
 }
 
+/* Do both paths lie in one folder? A folder may have several names. */
+static bool
+same_folder(const char *path, const char *other)
+{
+	char folders[2][sizeof(((struct port_conf *)NULL)->uds) + 1];
+	const char *paths[2] = {path, other};
+	struct stat st[2];
+
+	for (int i = 0; i < 2; i++) {
+		const char *slash = strrchr(paths[i], '/');
+
+		snprintf(folders[i], sizeof(folders[i]), "%.*s",
+			slash != NULL ? (int)(slash - paths[i]) + 1 : 1,
+			slash != NULL ? paths[i] : ".");
+	}
+	if (strcmp(folders[0], folders[1]) == 0)
+		return true;
+	return stat(folders[0], &st[0]) == 0 && stat(folders[1], &st[1]) == 0 &&
+		st[0].st_dev == st[1].st_dev && st[0].st_ino == st[1].st_ino;
+}
+
+/* Would the host side of uds use path? Then its guest could reach what listens there. */
+static bool
+reaches(const char *uds, const char *path)
+{
+	const char *name = strrchr(path, '/'), *base = strrchr(uds, '/');
+
+	if (uds[0] == '\0' || path[0] == '\0')
+		return false;
+	return devargs_is_derived(name != NULL ? name + 1 : path, base != NULL ? base + 1 : uds) &&
+		same_folder(path, uds);
+}
+
+/* No path of a port may be one that the host side of another port uses. */
+static int
+check_paths(const struct port_conf *conf, const struct port_conf *other)
+{
+	const struct port_conf *confs[2] = {conf, other};
+
+	for (int i = 0; i < 2; i++) {
+		const struct port_conf *c = confs[i], *o = confs[1 - i];
+		const char *key = reaches(o->uds, c->iface) ? "iface" : "uds";
+
+		if (key[0] == 'u' && !reaches(o->uds, c->uds))
+			continue;
+		refuse("%s: %s=%s: this path is derived from the uds of %s, whose guest could "
+		       "reach "
+		       "it (use another name)",
+			c->name, key, key[0] == 'u' ? c->uds : c->iface, o->name);
+		return -EEXIST;
+	}
+	return 0;
+}
+
 /* port_create() refuses duplicates, too, but does not know which key to name. */
 static int
 check_unique(const struct port_conf *conf)
@@ -101,6 +156,8 @@ check_unique(const struct port_conf *conf)
 				other->name);
 			return -EEXIST;
 		}
+		if (check_paths(conf, other) != 0)
+			return -EEXIST;
 	}
 	return 0;
 }
