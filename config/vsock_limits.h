@@ -90,6 +90,14 @@
 /** Values of max_conns: connections of one port at the same time. */
 #define LIMIT_NB_CONNS_PER_PORT_DEFAULT 4096u
 #define LIMIT_NB_CONNS_PER_PORT_MAX     65536u
+/**
+ * Parts of max_conns that are left for the guest itself, for host programs, and for guests besides
+ * the one that has most: 1/8 each, at most 512.
+ */
+#define LIMIT_CONNS_PART_SHARE  8u
+#define LIMIT_NB_CONNS_PART_MAX 512u
+/** max_conns from which on there are such parts. */
+#define LIMIT_NB_CONNS_SHARED_MIN 64u
 /** Values of buf_alloc: receive window for each host connection. */
 #define LIMIT_BUF_ALLOC_LEN_MIN     (4u * 1024)
 #define LIMIT_BUF_ALLOC_LEN_DEFAULT (256u * 1024)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "base/clock.h"
 #include "conn/conn_end.h"
+#include "conn/conn_share.h"
 #include "conn/conn_sock.h"
 #include "conn/conn_turn.h"
 #include "conn/direct.h"
@@ -42,6 +43,7 @@ conn_end_free(struct lcore *lc, struct conn *c)
 	if (port->open.conn == c)
 		direct_close(lc, port);
 	loan_purge(lc, c);
+	conn_share_give(c);
 	conn_timer_set(lc, c, CONN_TIMER_NONE);
 	if (c->in_ready) {
 		TAILQ_REMOVE(&port->ready, c, ready_entry);

@@ -98,7 +98,8 @@ struct conn {
 	bool in_table;
 	bool in_ready;
 	bool credit_asked;  /* CREDIT_REQUEST was sent, and no credit came since */
-	uint8_t nb_asked;   /* CREDIT_REQUESTs without an answer */
+	uint8_t nb_asked : 7; /* CREDIT_REQUESTs without an answer */
+	uint8_t by_other : 1; /* counts in conn/conn_share.h: its guest did not begin it */
 	uint8_t end_reason; /* enum drop_reason of the end; DROP_NONE: closed */
 	bool request_sent;  /* the guest knows the connection: REQUEST was sent or received */
 	bool has_copy;      /* the copy holds bytes, or an empty message */

@@ -44,10 +44,11 @@ struct reply {
 	uint16_t type;
 };
 
-/** The data of one other guest that is queued at this port. */
+/** What another guest has at this port. */
 struct pair {
 	uint32_t nb_held_descs; /* entries of its TX ring */
 	uint32_t pool_len;      /* bytes of its data in the pool */
+	uint32_t nb_conns;      /* connections that it began; at the own id: host programs */
 };
 
 /** Bound of the segments of an RX buffer that direct.c fills; to_guest.c fills longer chains. */
@@ -95,6 +96,7 @@ struct port {
 	struct chunk_account pool;      /* [L] */
 	uint32_t nb_pkts_out;           /* [L] packet objects in use for its guest */
 	uint32_t nb_lent_descs;         /* [L] entries of its TX ring that are lent */
+	uint32_t nb_conns_of_others;    /* [L] connections that the guest did not begin */
 	struct port_stats stats;        /* [L] */
 	struct pair *pairs;             /* [L] by port id of the sender */
 

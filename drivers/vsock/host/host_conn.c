@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "conn/conn_end.h"
+#include "conn/conn_share.h"
 #include "conn/conn_sock.h"
 #include "conn/conn_turn.h"
 #include "conn/loan.h"
@@ -131,12 +132,15 @@ connect_to_guest(
 		return DROP_NO_GUEST;
 	if (msg->conn_type == WIRE_TYPE_SEQPACKET && !port->seqpacket)
 		return DROP_BAD_TYPE;
+	if (!conn_share_has_room(port, port->id))
+		return DROP_CONN_LIMIT;
 	host_port = free_host_port(port, msg->local_port);
 	c = host_port == 0
 		? NULL
 		: new_conn(lc, port, msg->local_port, host_port, msg->conn_type, NULL, job);
 	if (c == NULL)
 		return DROP_CONN_LIMIT;
+	conn_share_take(c, port->id);
 	c->host.fd = msg->fd;
 	c->host.pid = msg->pid;
 	c->host.uid = msg->uid;

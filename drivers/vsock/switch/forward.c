@@ -5,6 +5,7 @@
 
 #include "conn/conn_end.h"
 #include "conn/conn_peer.h"
+#include "conn/conn_share.h"
 #include "conn/conn_turn.h"
 #include "conn/loan.h"
 #include "lcore/conn_log.h"
@@ -248,10 +249,13 @@ arrive_request(struct lcore *lc, struct port *port, const struct pkt *p)
 		return DROP_NO_GUEST;
 	if (hdr->type == WIRE_TYPE_SEQPACKET && !port->seqpacket)
 		return DROP_BAD_TYPE;
+	if (!conn_share_has_room(port, p->src_port_id))
+		return DROP_CONN_LIMIT;
 	c = conn_add(&port->conns, hdr->dst_port, hdr->src_cid, hdr->src_port);
 	if (c == NULL)
 		return DROP_CONN_LIMIT;
 	conn_init(c, port, lcore_serial(lc), hdr->type, NULL);
+	conn_share_take(c, p->src_port_id);
 	c->begun_tsc = lc->now;
 	c->ctl = CONN_CTL_REQUEST;
 	c->peer.port_id = p->src_port_id;
