@@ -52,3 +52,26 @@ def test_connections_of_host_programs(launch):
         for conn in conns:
             conn.rst()
         rig.until(lambda: rig.daemon.port(4)["conns"] == 0, "the ends")
+
+
+def test_turns_at_a_receiver(launch):
+    """60 connections of one guest have no more turns than one connection of another guest."""
+    rig = launch(cids=(3, 4, 5))
+    busy, receiver, quiet = rig.guest(3), rig.guest(4, nb_rx=8), rig.guest(5)
+    receiver.listen(5000)
+    many = [busy.connect(5000, cid=4) for _ in range(60)]
+    one = quiet.connect(5000, cid=4)
+    rig.until(lambda: one.open and all(c.open for c in many), "connections")
+    receiver.hold_rx = True
+    for conn in many:
+        conn.send(bytes(30_000))
+    rig.until(lambda: not any(c.out for c in many) and not busy.backlog, "the data are sent")
+    one.send(b"!")
+    rig.until(lambda: quiet.idle or rig.daemon.port(5)["from_guest_packets"] >= 2, "taken")
+    ends = {c.peer_cid: c for c in receiver.conns.values()}
+    before = rig.daemon.port(4)["to_guest_packets"]
+    receiver.hold_rx = False
+    receiver.repost()
+    rig.until(lambda: ends[5].rx == b"!", "the byte of the quiet guest")
+    assert rig.daemon.port(4)["to_guest_packets"] - before <= 200
+    rig.until(lambda: all(c.rx_cnt == 30_000 for c in receiver.conns.values() if c.peer_cid == 3))

@@ -45,10 +45,8 @@ conn_end_free(struct lcore *lc, struct conn *c)
 	loan_purge(lc, c);
 	conn_share_give(c);
 	conn_timer_set(lc, c, CONN_TIMER_NONE);
-	if (c->in_ready) {
-		TAILQ_REMOVE(&port->ready, c, ready_entry);
-		c->in_ready = false;
-	}
+	if (c->in_ready)
+		conn_turn_drop(c);
 	if (!c->is_host) {
 		conn_free(&port->conns, c);
 		return;

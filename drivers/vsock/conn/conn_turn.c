@@ -3,14 +3,64 @@
 #include "lcore/conn_timer.h"
 #include "lcore/lcore_port.h"
 
+static struct pair *
+pair_of(const struct conn *c)
+{
+	return &c->port->pairs[c->is_host ? c->port->id : c->peer.port_id];
+}
+
 void
 conn_turn_ready(struct lcore *lc, struct conn *c)
 {
-	if (!c->in_ready && c->in_table) {
-		TAILQ_INSERT_TAIL(&c->port->ready, c, ready_entry);
-		c->in_ready = true;
-	}
+	if (!c->in_ready && c->in_table)
+		conn_turn_wait(c);
 	lcore_port_ready(lc, c->port);
+}
+
+void
+conn_turn_wait(struct conn *c)
+{
+	struct pair *pair = pair_of(c);
+
+	if (TAILQ_EMPTY(&pair->ready))
+		TAILQ_INSERT_TAIL(&c->port->ready, pair, ready_entry);
+	TAILQ_INSERT_TAIL(&pair->ready, c, ready_entry);
+	c->in_ready = true;
+}
+
+void
+conn_turn_wait_first(struct conn *c)
+{
+	struct pair *pair = pair_of(c);
+
+	if (!TAILQ_EMPTY(&pair->ready))
+		TAILQ_REMOVE(&c->port->ready, pair, ready_entry);
+	TAILQ_INSERT_HEAD(&c->port->ready, pair, ready_entry);
+	TAILQ_INSERT_HEAD(&pair->ready, c, ready_entry);
+	c->in_ready = true;
+}
+
+void
+conn_turn_drop(struct conn *c)
+{
+	struct pair *pair = pair_of(c);
+
+	TAILQ_REMOVE(&pair->ready, c, ready_entry);
+	if (TAILQ_EMPTY(&pair->ready))
+		TAILQ_REMOVE(&c->port->ready, pair, ready_entry);
+	c->in_ready = false;
+}
+
+void
+conn_turn_begin(struct conn *c)
+{
+	struct pair *pair = pair_of(c);
+
+	TAILQ_REMOVE(&pair->ready, c, ready_entry);
+	TAILQ_REMOVE(&c->port->ready, pair, ready_entry);
+	if (!TAILQ_EMPTY(&pair->ready))
+		TAILQ_INSERT_TAIL(&c->port->ready, pair, ready_entry);
+	c->in_ready = false;
 }
 
 void

@@ -4,8 +4,10 @@
 
 /**
  * @file
- * Turns of the connections of a port. A connection with packets for the guest waits on the port's
- * ready list for its turn; switch/to_guest.c serves the list.
+ * Turns of the connections of a port. A connection with packets for the guest waits for its turn in
+ * the list of its peer: another guest, or all host programs. The peers have turns in the list of
+ * the port, so that one with many connections does not hold up the others. switch/to_guest.c serves
+ * the lists.
  * Context of everything: the lcore that owns the port.
  */
 
@@ -14,6 +16,38 @@
 
 /** Put the connection, and its port, on the ready lists. */
 void conn_turn_ready(struct lcore *lc, struct conn *c);
+
+/** @return the connection whose turn is next; NULL: none waits. */
+static inline struct conn *
+conn_turn_next(const struct port *port)
+{
+	const struct pair *pair = TAILQ_FIRST(&port->ready);
+
+	return pair != NULL ? TAILQ_FIRST(&pair->ready) : NULL;
+}
+
+/** @return true if another connection than @p c waits. */
+static inline bool
+conn_turn_others_wait(const struct port *port, const struct conn *c)
+{
+	const struct pair *pair = TAILQ_FIRST(&port->ready);
+
+	return pair != NULL &&
+		(TAILQ_NEXT(pair, ready_entry) != NULL || TAILQ_FIRST(&pair->ready) != c ||
+			TAILQ_NEXT(c, ready_entry) != NULL);
+}
+
+/** The turn of conn_turn_next() begins: it leaves the lists, and its peer goes to the end. */
+void conn_turn_begin(struct conn *c);
+
+/** Wait for a turn behind the others. The connection is in no list. */
+void conn_turn_wait(struct conn *c);
+
+/** Wait for the next turn of the port. The connection is in no list. */
+void conn_turn_wait_first(struct conn *c);
+
+/** Leave the lists. */
+void conn_turn_drop(struct conn *c);
 
 /**
  * Send CREDIT_REQUEST to the guest if the window of packets is full or nearly full, or if the

@@ -13,14 +13,6 @@
 /* These packets must not be overtaken by data. */
 #define CTL_IN_ORDER (CONN_CTL_REQUEST | CONN_CTL_RESPONSE | CONN_CTL_SHUTDOWN | CONN_CTL_RST)
 
-static bool
-others_wait(const struct port *port, const struct conn *to)
-{
-	const struct conn *first = TAILQ_FIRST(&port->ready);
-
-	return first != NULL && (first != to || TAILQ_NEXT(first, ready_entry) != NULL);
-}
-
 /*
  * Keep the order: use the direct path only if no data is queued for this connection or for another
  * one of the port.
@@ -36,7 +28,7 @@ receiver(struct lcore *lc, const struct conn *c, const struct wire_hdr *hdr)
 	to = conn_peer_find(port, hdr, c->serial, c->peer.serial);
 	if (to == NULL || to->state != CONN_OPEN)
 		return NULL;
-	if (conn_has_data(to) || (to->ctl & CTL_IN_ORDER) != 0 || others_wait(port, to))
+	if (conn_has_data(to) || (to->ctl & CTL_IN_ORDER) != 0 || conn_turn_others_wait(port, to))
 		return NULL;
 	if (!credit_respected(to->guest_buf_alloc_max, to->tx_cnt + hdr->len, to->guest_fwd_cnt))
 		return NULL; /* forward_data() finds the same fault, and resets the connection */

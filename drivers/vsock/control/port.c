@@ -201,6 +201,8 @@ port_create(struct vsock_switch *sw, const struct port_conf *conf, struct port *
 	pthread_mutex_init(&port->clear_mutex, NULL);
 	wq_work_init(&port->broken_work, broken);
 	port->pairs = calloc(LIMIT_NB_PORTS, sizeof(*port->pairs));
+	for (unsigned int i = 0; port->pairs != NULL && i < LIMIT_NB_PORTS; i++)
+		TAILQ_INIT(&port->pairs[i].ready);
 	ret = port->pairs == NULL ? -ENOMEM : conn_table_init(&port->conns, conf->max_conns);
 	if (ret == 0)
 		ret = enlist(sw->ports, port);

@@ -97,14 +97,14 @@ struct conn {
 	bool is_host;
 	bool in_table;
 	bool in_ready;
-	bool credit_asked;  /* CREDIT_REQUEST was sent, and no credit came since */
+	bool credit_asked;    /* CREDIT_REQUEST was sent, and no credit came since */
 	uint8_t nb_asked : 7; /* CREDIT_REQUESTs without an answer */
 	uint8_t by_other : 1; /* counts in conn/conn_share.h: its guest did not begin it */
-	uint8_t end_reason; /* enum drop_reason of the end; DROP_NONE: closed */
-	bool request_sent;  /* the guest knows the connection: REQUEST was sent or received */
-	bool has_copy;      /* the copy holds bytes, or an empty message */
-	bool mid_message;   /* seqpacket: the last packet for the guest did not end its message */
-	uint8_t nb_empty;   /* empty messages since fwd_cnt is empty_fwd_cnt */
+	uint8_t end_reason;   /* enum drop_reason of the end; DROP_NONE: closed */
+	bool request_sent;    /* the guest knows the connection: REQUEST was sent or received */
+	bool has_copy;        /* the copy holds bytes, or an empty message */
+	bool mid_message;     /* seqpacket: the last packet for the guest did not end its message */
+	uint8_t nb_empty;     /* empty messages since fwd_cnt is empty_fwd_cnt */
 
 	/* From the headers of the guest's packets. */
 	uint32_t guest_buf_alloc;

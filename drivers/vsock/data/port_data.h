@@ -46,10 +46,14 @@ struct reply {
 
 /** What another guest has at this port. */
 struct pair {
-	uint32_t nb_held_descs; /* entries of its TX ring */
-	uint32_t pool_len;      /* bytes of its data in the pool */
-	uint32_t nb_conns;      /* connections that it began; at the own id: host programs */
+	uint32_t nb_held_descs;        /* entries of its TX ring */
+	uint32_t pool_len;             /* bytes of its data in the pool */
+	uint32_t nb_conns;             /* connections that it began; at the own id: host programs */
+	struct conn_list ready;        /* its connections here that have packets for the guest */
+	TAILQ_ENTRY(pair) ready_entry; /* in the port's list while there is one */
 };
+
+TAILQ_HEAD(pair_list, pair);
 
 /** Bound of the segments of an RX buffer that direct.c fills; to_guest.c fills longer chains. */
 #define DIRECT_MAX_SEGS 4
@@ -89,7 +93,7 @@ struct port {
 	uint32_t rx_turn;               /* [L] turn of the lcore that rx_left is for */
 	int32_t rx_left;                /* [L] RX descriptors that may be looked at in it */
 	struct direct_buffer open;      /* [L] */
-	struct conn_list ready;         /* [L] connections with packets for the guest */
+	struct pair_list ready;         /* [L] pairs whose connections have packets for the guest */
 	uint16_t replies_head;          /* [L] */
 	uint16_t nb_replies;            /* [L] */
 	struct conn_table conns;        /* [L] */

@@ -258,13 +258,11 @@ to_guest_poll(struct lcore *lc, struct port *port)
 	port->starved = false;
 	while (port->nb_replies > 0 && send_reply(lc, port))
 		;
-	while (budget > 0 && !port->starved && (c = TAILQ_FIRST(&port->ready)) != NULL &&
-		c != served) {
+	while (budget > 0 && !port->starved && (c = conn_turn_next(port)) != NULL && c != served) {
 		int share = RTE_MIN(budget, LIMIT_TURN_NB_BUFFERS), left = share;
 		enum turn t;
 
-		TAILQ_REMOVE(&port->ready, c, ready_entry);
-		c->in_ready = false;
+		conn_turn_begin(c);
 		t = serve(lc, c, &left);
 		budget -= share - left;
 		/* The guest handles these buffers while the lcore goes on. */
@@ -275,13 +273,10 @@ to_guest_poll(struct lcore *lc, struct port *port)
 		/* Data must not stay lent for as long as the guest posts no buffers. */
 		if (t == TURN_STUCK && c->timer == CONN_TIMER_NONE && !TAILQ_EMPTY(&c->loans))
 			conn_timer_set(lc, c, CONN_TIMER_LOOK);
-		if (!c->in_ready) {
-			if (t == TURN_STUCK)
-				TAILQ_INSERT_HEAD(&port->ready, c, ready_entry);
-			else
-				TAILQ_INSERT_TAIL(&port->ready, c, ready_entry);
-			c->in_ready = true;
-		}
+		if (!c->in_ready && t == TURN_STUCK)
+			conn_turn_wait_first(c);
+		else if (!c->in_ready)
+			conn_turn_wait(c);
 		if (served == NULL)
 			served = c;
 	}
