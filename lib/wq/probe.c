@@ -17,7 +17,10 @@
 #include "pool.h"
 #include "probe.h"
 
-/* Suspects of a pool in one pass. The others wait until these have left the execution. */
+/*
+ * Suspects of a pool in one pass. Those that count as running come first: a blocked one among them
+ * holds up the works that wait. What is left is for those that were seen blocked, in turns.
+ */
 #define MAX_SUSPECTS 64
 
 struct suspect {
@@ -94,6 +97,39 @@ is_suspect(const struct wq_worker *w)
 	return why_not == 0 || why_not == WQ_W_SEEN_BLOCKED;
 }
 
+static void
+add_suspect(struct suspect *suspects, unsigned *nb, struct wq_worker *w)
+{
+	suspects[(*nb)++] = (struct suspect){
+		.w = w,
+		.nb_works = w->nb_works,
+		.tid = __atomic_load_n(&w->tid, __ATOMIC_ACQUIRE),
+	};
+}
+
+/* Adds those that were seen blocked, from where the last pass ended. P is held. */
+static void
+collect_blocked(struct wq_pool *pool, struct suspect *suspects, unsigned *nb)
+{
+	uint32_t from = pool->probe_from, at = 0;
+	struct wq_link *l;
+
+	pool->probe_from = 0;
+	wq_link_foreach(l, &pool->workers)
+	{
+		struct wq_worker *w = wq_container_of(l, struct wq_worker, node);
+
+		if (w->current_pwq == NULL || w->seen_works != w->nb_works ||
+			(w->flags & WQ_W_NOT_RUNNING) != WQ_W_SEEN_BLOCKED || at++ < from)
+			continue;
+		if (*nb == MAX_SUSPECTS) {
+			pool->probe_from = at - 1;
+			return;
+		}
+		add_suspect(suspects, nb, w);
+	}
+}
+
 /* Updates what was seen of each worker and collects those to look up. P is held. */
 static unsigned
 collect(struct wq_pool *pool, struct suspect *suspects, struct wq_probe *sum)
@@ -117,14 +153,10 @@ collect(struct wq_pool *pool, struct suspect *suspects, struct wq_probe *sum)
 		}
 		account(w, &sum->found);
 		sum->active |= w->seen_cpu_ns != cpu_before;
-		if (is_suspect(w) && nb < MAX_SUSPECTS) {
-			suspects[nb++] = (struct suspect){
-				.w = w,
-				.nb_works = w->nb_works,
-				.tid = __atomic_load_n(&w->tid, __ATOMIC_ACQUIRE),
-			};
-		}
+		if ((w->flags & WQ_W_NOT_RUNNING) == 0 && nb < MAX_SUSPECTS)
+			add_suspect(suspects, &nb, w);
 	}
+	collect_blocked(pool, suspects, &nb);
 	return nb;
 }
 

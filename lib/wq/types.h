@@ -120,6 +120,7 @@ struct wq_pool {
 	uint64_t progress_ns;      /* P; monitor: when a work was last started */
 	uint64_t progress_works;   /* P; monitor: nb_started then */
 	uint64_t mayday_ns;        /* P; monitor: when rescuers were called */
+	uint32_t probe_from;       /* P; monitor: workers seen blocked that had their turn */
 	uint64_t nb_started;       /* P; executions */
 	uint64_t nb_stalls;        /* P */
 	uint64_t nb_create_failed; /* P */

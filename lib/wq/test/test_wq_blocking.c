@@ -6,12 +6,15 @@
  */
 
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "wq_block.h"
 #include "wq_stats.h"
 #include "wq_test.h"
 
 #define NB_BLOCKED 8
+#define NB_MANY    100 /* more than the monitor looks up in one pass */
 /* Attempts to see the exact order on a busy machine. What must always hold is checked in each. */
 #define ATTEMPTS 100
 
@@ -21,18 +24,26 @@ struct item {
 	uint32_t runs;
 };
 
-static uint32_t gate, nb_blocked, nb_done;
+static uint32_t nb_blocked, nb_done;
+static int gate_fd; /* eventfd: readable when the blocked works may end */
+
+static void
+close_gate(void)
+{
+	gate_fd = eventfd(0, EFD_CLOEXEC);
+	CHECK(gate_fd >= 0);
+}
 
 static void
 block_func(struct wq_work *work)
 {
 	struct item *it = (struct item *)(void *)work;
+	struct pollfd pfd = {.fd = gate_fd, .events = POLLIN};
 
 	if (it->announce)
 		wq_block_begin();
 	test_add(&nb_blocked, 1);
-	while (test_load(&gate) == 0)
-		test_sleep_us(1000000 / 50);
+	(void)poll(&pfd, 1, -1);
 	if (it->announce)
 		wq_block_end();
 }
@@ -46,18 +57,19 @@ done_func(struct wq_work *work)
 
 /* A work starts while N others of its pool block. */
 static void
-behind_blocked(bool announce)
+behind_blocked(bool announce, unsigned nb)
 {
-	struct item blocked[NB_BLOCKED], it;
+	static struct item blocked[NB_MANY];
+	struct item it;
 	struct workqueue *wq;
 
 	CHECK(wq_alloc("block", 0, 0, &wq) == 0);
 	memset(blocked, 0, sizeof(blocked));
 	nb_blocked = 0;
 	nb_done = 0;
-	gate = 0;
+	close_gate();
 	wq_work_init(&it.work, done_func);
-	for (unsigned i = 0; i < NB_BLOCKED; i++) {
+	for (unsigned i = 0; i < nb; i++) {
 		wq_work_init(&blocked[i].work, block_func);
 		blocked[i].announce = announce;
 		CHECK(wq_queue_work_on(0, wq, &blocked[i].work));
@@ -65,9 +77,10 @@ behind_blocked(bool announce)
 		CHECK(wq_queue_work_on(0, wq, &it.work));
 		CHECK(test_reaches(&nb_done, i + 1));
 	}
-	test_store(&gate, 1);
+	CHECK(eventfd_write(gate_fd, 1) == 0);
 	wq_flush(wq);
 	wq_destroy(wq);
+	close(gate_fd);
 }
 
 static void
@@ -148,7 +161,7 @@ test_found_then_burns(void)
 
 	CHECK(wq_alloc("found", 0, 1, &wq) == 0);
 	CHECK(wq_alloc("other", 0, 0, &other) == 0);
-	gate = 0;
+	close_gate();
 	nb_done = 0;
 	wq_work_init(&blocked.work, block_func);
 	wq_work_init(&burner.work, burn_func);
@@ -162,7 +175,7 @@ test_found_then_burns(void)
 	CHECK(found == 1);
 	/* Long enough for the monitor to sleep; that it does not is no fault. */
 	test_sleep_us(100000);
-	test_store(&gate, 1);
+	CHECK(eventfd_write(gate_fd, 1) == 0);
 	/* max_active 1: the same worker takes it. */
 	while (wq_work_pending(&burner.work))
 		test_sleep_us(100);
@@ -170,6 +183,7 @@ test_found_then_burns(void)
 	CHECK(test_reaches(&nb_done, 1));
 	wq_destroy(other);
 	wq_destroy(wq);
+	close(gate_fd);
 }
 
 /* The kernel's example: events in their order. */
@@ -337,8 +351,10 @@ main(void)
 	CHECK(wq_init(NULL) == 0);
 	for (unsigned i = 0; i < 3; i++)
 		wq_work_init(&w[i].work, w_func);
-	behind_blocked(true);
-	behind_blocked(false);
+	behind_blocked(true, NB_BLOCKED);
+	behind_blocked(false, NB_BLOCKED);
+	behind_blocked(true, NB_MANY);
+	behind_blocked(false, NB_MANY);
 	behind_burner(0);
 	behind_burner(WQ_CPU_INTENSIVE);
 	RUN(test_burner_is_counted);
