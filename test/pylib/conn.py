@@ -192,6 +192,12 @@ class Conn:
                 )
             self.peer_buf_alloc = head.buf_alloc
             self.peer_fwd_cnt = head.fwd_cnt
+        if self.state == "connecting" and head.op == Op.REQUEST:
+            # The two requests have crossed. Linux gives up, too.
+            self.raw(Op.RST)
+            self.was_reset = True
+            self.finish()
+            return
         if self.state == "connecting" and head.op not in (Op.RESPONSE, Op.RST):
             raise Violation(f"{head}: before the connection is established")
         handler = {
