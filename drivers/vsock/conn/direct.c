@@ -54,7 +54,7 @@ open_buffer(struct lcore *lc, struct conn *to)
 	open->chain.segs = open->segs;
 	open->conn = to;
 	open->len = 0;
-	open->room = RTE_MIN(open->chain.len - WIRE_HDR_LEN, WIRE_PAYLOAD_MAX_LEN);
+	open->room = rx_buf_room(&open->chain);
 	open->flags = 0;
 	open->next = lc->open_ports;
 	lc->open_ports = port;

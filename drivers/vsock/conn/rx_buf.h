@@ -21,6 +21,13 @@
 bool rx_buf_get(struct lcore *lc, struct port *port, struct vq_chain *chain, struct vq_seg *segs,
 	uint32_t min_payload);
 
+/** @return bytes of payload that fit into the buffer. */
+static inline uint32_t
+rx_buf_room(const struct vq_chain *chain)
+{
+	return RTE_MIN(chain->len - WIRE_HDR_LEN, WIRE_PAYLOAD_MAX_LEN);
+}
+
 /** Write a packet header at the start of the buffer. */
 void rx_buf_header(const struct vq_chain *chain, const struct wire_hdr *hdr);
 

@@ -32,12 +32,6 @@ struct window {
 	uint32_t len; /* payload that fits */
 };
 
-static uint32_t
-payload_room(const struct vq_chain *chain)
-{
-	return RTE_MIN(chain->len - WIRE_HDR_LEN, WIRE_PAYLOAD_MAX_LEN);
-}
-
 /* Take RX buffers for up to max_len bytes, within the bounds of one system call. */
 static void
 window_open(struct lcore *lc, struct conn *c, struct window *w, unsigned int max_chains,
@@ -57,7 +51,7 @@ window_open(struct lcore *lc, struct conn *c, struct window *w, unsigned int max
 			break;
 		}
 		w->nb_iov += seg_iov(chain->segs, chain->nb_segs, WIRE_HDR_LEN,
-			RTE_MIN(payload_room(chain), max_len - w->len), &lc->iov[w->nb_iov], &len);
+			RTE_MIN(rx_buf_room(chain), max_len - w->len), &lc->iov[w->nb_iov], &len);
 		w->nb_segs += chain->nb_segs;
 		w->len += len;
 		w->nb_chains++;
@@ -83,7 +77,7 @@ window_close(struct lcore *lc, struct conn *c, const struct window *w, uint32_t 
 	c->used_tsc = lc->now;
 	for (i = 0; i < w->nb_chains && n > 0; i++) {
 		const struct vq_chain *chain = &lc->chains[i];
-		uint32_t len = RTE_MIN(n, payload_room(chain));
+		uint32_t len = RTE_MIN(n, rx_buf_room(chain));
 
 		n -= len;
 		rx_buf_put(c->port, c, chain, WIRE_OP_RW, n == 0 ? flags : 0, len);

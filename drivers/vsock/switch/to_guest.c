@@ -68,17 +68,11 @@ copy_out(struct lcore *lc, struct conn *c, struct pkt *loan, const struct vq_cha
 	}
 }
 
-static uint32_t
-payload_room(const struct vq_chain *chain, uint32_t max)
-{
-	return RTE_MIN(RTE_MIN(chain->len - WIRE_HDR_LEN, WIRE_PAYLOAD_MAX_LEN), max);
-}
-
 /* Fill one RX buffer with the next bytes of a stream, from as many packets as fit. */
 static void
 fill_stream(struct lcore *lc, struct conn *c, const struct vq_chain *chain, uint32_t max)
 {
-	uint32_t room = payload_room(chain, max), len = 0;
+	uint32_t room = RTE_MIN(rx_buf_room(chain), max), len = 0;
 
 	while (len < room && conn_has_data(c)) {
 		struct pkt *loan = TAILQ_FIRST(&c->loans);
@@ -105,7 +99,7 @@ fill_message(struct lcore *lc, struct conn *c, const struct vq_chain *chain, uin
 		piece = (struct conn_copy_piece){loan->len - loan->off, loan->hdr.flags};
 	else
 		piece = conn_copy_next_piece(lc, c);
-	len = RTE_MIN(piece.len, payload_room(chain, max));
+	len = RTE_MIN(piece.len, RTE_MIN(rx_buf_room(chain), max));
 	copy_out(lc, c, loan, chain, WIRE_HDR_LEN, len);
 	rx_buf_put(c->port, c, chain, WIRE_OP_RW, len == piece.len ? piece.flags : 0, len);
 	if (loan != NULL && len == piece.len)
