@@ -1,12 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "conn/conn_copy.h"
-
-/* The account of the pair of ports whose data these are; a host program counts as the own port. */
-static struct pair *
-pair_of(struct conn *c)
-{
-	return &c->port->pairs[c->is_host ? c->port->id : c->peer.port_id];
-}
+#include "conn/conn_peer.h"
 
 /* An empty message has a record, but no byte. */
 static void
@@ -20,7 +14,7 @@ conn_copy_append(struct lcore *lc, struct conn *c, struct chunk_queue *q, const 
 	uint16_t nb_segs, uint32_t off, struct conn_copy_piece piece)
 {
 	uint32_t rec_len = c->type == WIRE_TYPE_SEQPACKET ? sizeof(piece) : 0;
-	struct pair *pair = pair_of(c);
+	struct pair *pair = conn_peer_pair(c);
 
 	if (pair->pool_len + rec_len + piece.len > LIMIT_PAIR_POOL_LEN)
 		return DROP_PAIR_LIMIT;
@@ -46,7 +40,7 @@ void
 conn_copy_clear(struct lcore *lc, struct conn *c, struct chunk_queue *q)
 {
 	if (q->len > 0)
-		pair_of(c)->pool_len -= q->len;
+		conn_peer_pair(c)->pool_len -= q->len;
 	chunk_clear(q, lc->chunks, &c->port->pool);
 	if (q == &c->copy.bytes)
 		c->copy.piece_left = 0;
@@ -58,14 +52,14 @@ conn_copy_received(struct conn *c, uint32_t len)
 {
 	c->copy.piece_left = len;
 	c->copy.piece_flags = WIRE_SEQ_EOM;
-	pair_of(c)->pool_len += len;
+	conn_peer_pair(c)->pool_len += len;
 	update_has_copy(c);
 }
 
 static void
 consume(struct lcore *lc, struct conn *c, uint32_t len)
 {
-	pair_of(c)->pool_len -= len;
+	conn_peer_pair(c)->pool_len -= len;
 	chunk_consume(&c->copy.bytes, lc->chunks, &c->port->pool, len);
 }
 
@@ -79,8 +73,8 @@ conn_copy_next_piece(struct lcore *lc, struct conn *c)
 		consume(lc, c, sizeof(piece));
 		c->copy.piece_left = piece.len;
 		c->copy.piece_flags = piece.flags;
+		update_has_copy(c);
 	}
-	update_has_copy(c);
 	return (struct conn_copy_piece){c->copy.piece_left, c->copy.piece_flags};
 }
 

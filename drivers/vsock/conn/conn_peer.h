@@ -22,4 +22,14 @@
 struct conn *conn_peer_find(
 	struct port *port, const struct wire_hdr *hdr, uint32_t conn_serial, uint32_t peer_serial);
 
+/**
+ * @return what the other end's guest has at the port of this end; host programs count as the own
+ * port. Context: the lcore that owns the connection.
+ */
+static inline struct pair *
+conn_peer_pair(const struct conn *c)
+{
+	return &c->port->pairs[c->is_host ? c->port->id : c->peer.port_id];
+}
+
 #endif

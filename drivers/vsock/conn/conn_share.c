@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "conn/conn_peer.h"
 #include "conn/conn_share.h"
 
 bool
@@ -23,10 +24,10 @@ conn_share_has_room(const struct port *port, uint16_t from)
 }
 
 void
-conn_share_take(struct conn *c, uint16_t from)
+conn_share_take(struct conn *c)
 {
 	c->by_other = 1;
-	c->port->pairs[from].nb_conns++;
+	conn_peer_pair(c)->nb_conns++;
 	c->port->nb_conns_of_others++;
 }
 
@@ -36,6 +37,6 @@ conn_share_give(struct conn *c)
 	if (!c->by_other)
 		return;
 	c->by_other = 0;
-	c->port->pairs[c->is_host ? c->port->id : c->peer.port_id].nb_conns--;
+	conn_peer_pair(c)->nb_conns--;
 	c->port->nb_conns_of_others--;
 }

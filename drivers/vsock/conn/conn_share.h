@@ -18,8 +18,8 @@
  */
 bool conn_share_has_room(const struct port *port, uint16_t from);
 
-/** Count a new connection for another guest or for host programs. @param from as above. */
-void conn_share_take(struct conn *c, uint16_t from);
+/** Count a new connection for the other guest, or for host programs. Its peer is set. */
+void conn_share_take(struct conn *c);
 
 /** The connection is over. No effect if its guest began it. */
 void conn_share_give(struct conn *c);

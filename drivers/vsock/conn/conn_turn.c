@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "conn/conn_peer.h"
 #include "conn/conn_turn.h"
 #include "lcore/conn_timer.h"
 #include "lcore/lcore_port.h"
-
-static struct pair *
-pair_of(const struct conn *c)
-{
-	return &c->port->pairs[c->is_host ? c->port->id : c->peer.port_id];
-}
 
 void
 conn_turn_ready(struct lcore *lc, struct conn *c)
@@ -20,7 +15,7 @@ conn_turn_ready(struct lcore *lc, struct conn *c)
 void
 conn_turn_wait(struct conn *c)
 {
-	struct pair *pair = pair_of(c);
+	struct pair *pair = conn_peer_pair(c);
 
 	if (TAILQ_EMPTY(&pair->ready))
 		TAILQ_INSERT_TAIL(&c->port->ready, pair, ready_entry);
@@ -31,7 +26,7 @@ conn_turn_wait(struct conn *c)
 void
 conn_turn_wait_first(struct conn *c)
 {
-	struct pair *pair = pair_of(c);
+	struct pair *pair = conn_peer_pair(c);
 
 	if (!TAILQ_EMPTY(&pair->ready))
 		TAILQ_REMOVE(&c->port->ready, pair, ready_entry);
@@ -43,7 +38,7 @@ conn_turn_wait_first(struct conn *c)
 void
 conn_turn_drop(struct conn *c)
 {
-	struct pair *pair = pair_of(c);
+	struct pair *pair = conn_peer_pair(c);
 
 	TAILQ_REMOVE(&pair->ready, c, ready_entry);
 	if (TAILQ_EMPTY(&pair->ready))
@@ -54,13 +49,13 @@ conn_turn_drop(struct conn *c)
 void
 conn_turn_begin(struct conn *c)
 {
-	struct pair *pair = pair_of(c);
+	struct pair *pair = conn_peer_pair(c);
 
-	TAILQ_REMOVE(&pair->ready, c, ready_entry);
+	conn_turn_drop(c);
+	if (TAILQ_EMPTY(&pair->ready))
+		return;
 	TAILQ_REMOVE(&c->port->ready, pair, ready_entry);
-	if (!TAILQ_EMPTY(&pair->ready))
-		TAILQ_INSERT_TAIL(&c->port->ready, pair, ready_entry);
-	c->in_ready = false;
+	TAILQ_INSERT_TAIL(&c->port->ready, pair, ready_entry);
 }
 
 void

@@ -5,25 +5,19 @@
 #include "conn/loan.h"
 #include "lcore/pkt_home.h"
 
-static struct pair *
-pair_of(struct conn *c, const struct pkt *p)
-{
-	return &c->port->pairs[p->src_port_id];
-}
-
 static void
 hold(struct lcore *lc, struct conn *c, struct pkt *p)
 {
 	p->conn = c;
-	pair_of(c, p)->nb_held_descs += p->nb_descs;
+	conn_peer_pair(c)->nb_held_descs += p->nb_descs;
 	TAILQ_INSERT_TAIL(&lc->held[p->src_port_id], p, held);
 }
 
 static void
 let_go(struct lcore *lc, struct conn *c, struct pkt *p)
 {
-	RTE_ASSERT(pair_of(c, p)->nb_held_descs >= p->nb_descs);
-	pair_of(c, p)->nb_held_descs -= p->nb_descs;
+	RTE_ASSERT(conn_peer_pair(c)->nb_held_descs >= p->nb_descs);
+	conn_peer_pair(c)->nb_held_descs -= p->nb_descs;
 	TAILQ_REMOVE(&lc->held[p->src_port_id], p, held);
 }
 

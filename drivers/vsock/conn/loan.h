@@ -11,6 +11,7 @@
  * Context, unless a function states another: the receiving lcore.
  */
 
+#include "conn/conn_peer.h"
 #include "data/lcore.h"
 
 /**
@@ -41,8 +42,7 @@ enum drop_reason loan_revoke(struct lcore *lc, struct conn *c);
 static inline bool
 loan_is_possible(const struct conn *c, const struct pkt *p)
 {
-	return !c->has_copy &&
-		c->port->pairs[p->src_port_id].nb_held_descs + p->nb_descs <= p->ring_share;
+	return !c->has_copy && conn_peer_pair(c)->nb_held_descs + p->nb_descs <= p->ring_share;
 }
 
 #endif

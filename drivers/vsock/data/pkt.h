@@ -31,7 +31,7 @@ struct conn;
  * whatever order they come.
  */
 #define PKT_MAX_SEGS 20
-/** Parts of a chain at most. Its header may leave the first segment without payload. */
+/** Parts of a chain at most. */
 #define PKT_MAX_PARTS ((VQ_CHAIN_MAX_SEGS + PKT_MAX_SEGS - 1) / PKT_MAX_SEGS)
 
 enum pkt_kind {

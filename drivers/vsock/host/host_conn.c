@@ -140,7 +140,7 @@ connect_to_guest(
 		: new_conn(lc, port, msg->local_port, host_port, msg->conn_type, NULL, job);
 	if (c == NULL)
 		return DROP_CONN_LIMIT;
-	conn_share_take(c, port->id);
+	conn_share_take(c);
 	c->host.fd = msg->fd;
 	c->host.pid = msg->pid;
 	c->host.uid = msg->uid;

@@ -255,13 +255,13 @@ arrive_request(struct lcore *lc, struct port *port, const struct pkt *p)
 	if (c == NULL)
 		return DROP_CONN_LIMIT;
 	conn_init(c, port, lcore_serial(lc), hdr->type, NULL);
-	conn_share_take(c, p->src_port_id);
 	c->begun_tsc = lc->now;
 	c->ctl = CONN_CTL_REQUEST;
 	c->peer.port_id = p->src_port_id;
 	c->peer.port_gen = p->src_port_gen;
 	c->peer.lcore = p->home;
 	c->peer.serial = p->conn_serial;
+	conn_share_take(c);
 	c->buf_alloc = hdr->buf_alloc;
 	c->fwd_cnt = hdr->fwd_cnt;
 	conn_timer_set(lc, c, CONN_TIMER_CONNECT);
